@@ -1,0 +1,221 @@
+// Package conduit holds the two contracts between transports and the rest of the node.
+//
+// A Raw conduit is a reliable byte stream (TCP, WebSocket, a relayed stream): it pushes what it
+// reads to one Sink and takes bytes without ever blocking. Security and multiplexing are put on
+// top of it. A Muxed conduit is already secured and multiplexed (QUIC, WebTransport, WebRTC):
+// it knows its peer and carries streams.
+//
+//	read   pump --Offer(buf)--> Sink ... Sink done with buf --More()--> pump reads on
+//	write  owner --TryWrite(p)--> n taken; rest --Drain(p)--> ... --Drained(err)--> Sink
+//
+// Nothing here blocks the caller. The package is a leaf: data and interfaces only.
+package conduit
+
+import (
+	"context"
+
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/buf"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Direction says who opened a connection.
+type Direction uint8
+
+const (
+	// Inbound connections were accepted by a listener of this node.
+	Inbound Direction = iota + 1
+	// Outbound connections were dialled by this node.
+	Outbound
+)
+
+func (d Direction) String() string {
+	switch d {
+	case Inbound:
+		return "inbound"
+	case Outbound:
+		return "outbound"
+	}
+	return "unknown"
+}
+
+// Endpoints are the addresses of a connection, without /p2p components.
+type Endpoints struct {
+	Local, Remote ma.Multiaddr
+	Direction     Direction
+	Transport     string // the adapter's name: "tcp", "memory", ...
+}
+
+// Sink is what the owner of a Raw conduit gives to Bind. Its methods are called from the
+// conduit's own goroutine (live) or turn (simulated), one at a time, and must not block.
+type Sink interface {
+	// Offer hands over one buffer of read bytes, which the sink owns from now on. It used
+	// up one read credit: the conduit reads on when More has been called for it.
+	Offer(b *buf.Buf)
+	// Drained says that the bytes of the last Drain are written (err == nil) or lost.
+	Drained(err error)
+	// Ended says that nothing more will be read: io.EOF after an orderly end, another error
+	// else (*actors.PanicError if the reader itself failed). Called at most once.
+	Ended(err error)
+}
+
+// Raw is a byte conduit with one owner at a time.
+type Raw interface {
+	Endpoints() Endpoints
+	// Bind makes s the receiver of everything read from now on and grants read credits (at
+	// least 1; one credit allows one Offer). The first Bind starts the reader. A later Bind
+	// hands the conduit to a new owner: the old one must have no credit outstanding.
+	Bind(s Sink, credits int)
+	// More grants one more read credit.
+	More()
+	// TryWrite writes what fits into the socket right now and returns how much that was;
+	// 0 and nil when nothing fits. It must not be called while a Drain is under way.
+	TryWrite(p []byte) (int, error)
+	// Drain takes over p until Sink.Drained is called with the outcome.
+	Drain(p []byte)
+	// Close ends both directions at once. Idempotent; never blocks; Sink.Ended follows
+	// unless it was called before.
+	Close() error
+}
+
+// Muxed is a secured connection that carries streams by itself.
+type Muxed interface {
+	Endpoints() Endpoints
+	// Peer is the authenticated remote.
+	Peer() identity.ID
+	PublicKey() identity.PublicKey
+	// Bind makes s the receiver of everything that happens from now on.
+	Bind(s MuxedSink)
+	// OpenStream opens a stream; ErrBlocked-like errors are temporary when the remote has
+	// not granted a stream, and MuxedSink.CanOpen follows.
+	OpenStream() (MuxedStream, error)
+	// Close ends the connection and tells the remote the code where the wire can carry it.
+	Close(code uint32, reason string) error
+}
+
+// MuxedSink receives the events of a Muxed conduit. Methods must not block.
+type MuxedSink interface {
+	// Accepted hands over a stream that the remote opened.
+	Accepted(s MuxedStream)
+	// CanOpen says that OpenStream, which was refused, may work now.
+	CanOpen()
+	// Ended is the last call: code and whether the remote sent it.
+	Ended(code uint32, remote bool, err error)
+}
+
+// MuxedStream is one stream of a Muxed conduit. Its read side pushes to a StreamSink with the
+// same credit rule as Raw.
+type MuxedStream interface {
+	ID() uint64
+	Bind(s StreamSink, credits int)
+	More()
+	// TryWrite takes what the flow control window allows now; StreamSink.Writable follows
+	// when it took less than len(p).
+	TryWrite(p []byte) (int, error)
+	// CloseWrite ends our direction in order (FIN).
+	CloseWrite() error
+	// CloseRead tells the remote, where the wire can, that we read no more.
+	CloseRead(code uint32) error
+	// Reset ends both directions at once with a code.
+	Reset(code uint32) error
+}
+
+// StreamSink receives what happens on a MuxedStream.
+type StreamSink interface {
+	Offer(b *buf.Buf)
+	Writable()
+	// RemoteClosed says that the remote ended its direction in order.
+	RemoteClosed()
+	// Reset says that the stream is gone: the remote's code, or a local failure.
+	Reset(code uint32, remote bool, err error)
+}
+
+// Conduit is what a transport yields: exactly one of the two is set.
+type Conduit struct {
+	Raw   Raw
+	Muxed Muxed
+}
+
+// Endpoints of whichever kind is set.
+func (c Conduit) Endpoints() Endpoints {
+	if c.Raw != nil {
+		return c.Raw.Endpoints()
+	}
+	return c.Muxed.Endpoints()
+}
+
+// Abandon closes a conduit that nobody wants, at once.
+func (c Conduit) Abandon() {
+	if c.Raw != nil {
+		_ = c.Raw.Close()
+	}
+	if c.Muxed != nil {
+		_ = c.Muxed.Close(0, "")
+	}
+}
+
+// Transport is an adapter for one kind of address. All methods return at once; what takes time
+// goes on behind them and ends in a callback.
+type Transport interface {
+	// Name is the short name shown to people: "tcp".
+	Name() string
+	// CanDial and CanListen say whether the address is of this transport's kind.
+	CanDial(a ma.Multiaddr) bool
+	CanListen(a ma.Multiaddr) bool
+	// Dial connects to a (resolved, without /p2p). done is called exactly once, from another
+	// goroutine or a later turn. When ctx ends first, done gets ctx's error.
+	// expect is the peer that the caller wants; Muxed transports must verify it.
+	Dial(ctx context.Context, a ma.Multiaddr, expect identity.ID, done func(Conduit, error))
+	// Listen binds a and delivers connections to sink until Close.
+	Listen(a ma.Multiaddr, sink AcceptSink) (Listener, error)
+}
+
+// AcceptSink takes what a listener accepts. Methods must not block.
+type AcceptSink interface {
+	// Accepted hands over a connection; whoever does not want it closes it.
+	Accepted(c Conduit)
+	// Failed says that the listener stopped accepting and is closed. Not called after Close.
+	Failed(err error)
+	// Degraded says that accepting was held back (no descriptors) and for what reason.
+	Degraded(err error)
+}
+
+// Listener is a bound address.
+type Listener interface {
+	// Addr is the address as bound, with the real port.
+	Addr() ma.Multiaddr
+	// Close stops accepting and frees the address before it returns. Idempotent.
+	Close() error
+}
+
+// Opener is the reading half of a secure channel: ciphertext in, plaintext out, in place.
+type Opener interface {
+	// Feed lends p to the opener until it has been used up by Next. p may be overwritten.
+	Feed(p []byte)
+	// Next returns the next piece of plaintext, borrowed until the following call; false
+	// when more ciphertext is needed (a partial frame has been copied aside by then, and p
+	// is free again).
+	Next() ([]byte, bool, error)
+}
+
+// Sealer is the writing half of a secure channel.
+type Sealer interface {
+	// Seal appends p, sealed as one or more records, to dst.
+	Seal(dst, p []byte) ([]byte, error)
+	// SealedSize is the number of bytes that Seal appends for n bytes of plaintext.
+	SealedSize(n int) int
+}
+
+// Secured is a Raw conduit after its upgrade: who is there, and how to talk.
+type Secured struct {
+	Raw       Raw
+	Peer      identity.ID
+	PublicKey identity.PublicKey
+	Security  string // protocol ID: "/noise", "/tls/1.0.0"
+	Muxer     string // protocol ID: "/yamux/1.0.0"
+	Early     bool   // the muxer was agreed inside the security handshake
+	Open      Opener
+	Seal      Sealer
+	Rest      []byte // plaintext that was read past the upgrade, owned by the receiver
+}
