@@ -1,0 +1,21 @@
+package identity
+
+import "errors"
+
+// The kinds of failure. Every error of this package wraps one of them.
+var (
+	// ErrMalformed: the bytes or the text do not follow the format.
+	ErrMalformed = errors.New("malformed")
+	// ErrLimit: the value follows the format and is larger than this node takes.
+	ErrLimit = errors.New("over limit")
+	// ErrUnsupported: a key type, curve or payload type that this node does not know.
+	ErrUnsupported = errors.New("unsupported")
+	// ErrWeakKey: a key that anybody could sign for, or that signing with would give away.
+	ErrWeakKey = errors.New("weak key")
+	// ErrSignature: the signature was not made over these bytes by this key.
+	ErrSignature = errors.New("signature does not verify")
+	// ErrMismatch: key, peer ID and record do not belong together.
+	ErrMismatch = errors.New("identity mismatch")
+	// ErrRandomness: the random source that the caller gave failed.
+	ErrRandomness = errors.New("random source failed")
+)
