@@ -1,0 +1,2 @@
+// Package envelope is the generated code of envelope.proto: signed envelopes.
+package envelope

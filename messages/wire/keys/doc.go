@@ -1,0 +1,2 @@
+// Package keys is the generated code of keys.proto: public and private keys.
+package keys

@@ -1,0 +1,2 @@
+// Package noise is the generated code of noise.proto: what peers tell each other inside the Noise handshake.
+package noise

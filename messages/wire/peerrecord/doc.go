@@ -1,0 +1,2 @@
+// Package peerrecord is the generated code of peerrecord.proto: the addresses that a peer certifies.
+package peerrecord
