@@ -1,0 +1,225 @@
+package actors
+
+import (
+	"runtime/debug"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// envelope is a kit message that is opened in the receiver's turn: it decides then whether it
+// still counts.
+type envelope interface {
+	open(c *cell) (m any, ok bool)
+}
+
+// turn handles up to n messages and reports whether more are waiting. Order: system messages
+// before anything else, checked between every two; then control, then data.
+func (c *cell) turn(n int, w *worker) (more bool) {
+	c.mu.Lock()
+	c.run = runRunning
+	c.turnAt = c.rt.host.nano()
+	c.worker = w
+	if c.abandonedHere() {
+		return false
+	}
+	c.mu.Unlock()
+	clean := false
+	defer func() {
+		if !clean {
+			more = c.broken(recover())
+		}
+	}()
+	for range n {
+		c.mu.Lock()
+		m, kind := c.take()
+		if kind == takeNone {
+			clean = true
+			return false // take gave mu up and left the actor idle
+		}
+		c.mu.Unlock()
+		if kind == takeSystem {
+			c.system(m)
+			continue
+		}
+		c.user(m)
+	}
+	clean = true
+	c.mu.Lock()
+	c.run = runQueued
+	c.mu.Unlock()
+	return true
+}
+
+// inlineTurn handles one message on the goroutine of whoever offered it.
+func (c *cell) inlineTurn(m any) {
+	clean := false
+	defer func() {
+		if !clean && !c.broken(recover()) {
+			return
+		}
+		c.mu.Lock()
+		if c.abandonedHere() {
+			return
+		}
+		if len(c.sys) == 0 && c.control.n == 0 && c.data.n == 0 {
+			c.run = runIdle
+			c.mu.Unlock()
+			return
+		}
+		c.run = runQueued
+		c.mu.Unlock()
+		c.rt.host.schedule(c)
+	}()
+	c.user(m)
+	clean = true
+}
+
+type takeKind uint8
+
+const (
+	takeNone takeKind = iota
+	takeSystem
+	takeUser
+)
+
+// take is called with mu held. When nothing is to be done it leaves the actor idle and gives
+// mu up; else mu stays held.
+func (c *cell) take() (any, takeKind) {
+	if len(c.sys) > 0 {
+		m := c.sys[0]
+		c.sys[0] = nil
+		if c.sys = c.sys[1:]; len(c.sys) == 0 {
+			c.sys = nil
+		}
+		c.sysSeq++
+		return m, takeSystem
+	}
+	if !c.susp && !c.dead {
+		if c.control.n > 0 {
+			return c.control.pop(c.rt.host.nano), takeUser
+		}
+		if c.data.n > 0 {
+			return c.data.pop(c.rt.host.nano), takeUser
+		}
+	}
+	if c.abandonedHere() {
+		return nil, takeNone
+	}
+	c.run = runIdle
+	c.worker = nil
+	c.mu.Unlock()
+	return nil, takeNone
+}
+
+// user delivers one control or data message.
+func (c *cell) user(m any) {
+	if Phase(c.phase.Load()) >= Stopping {
+		c.undelivered(m, ErrStopped)
+		return
+	}
+	c.cur = m
+	if e, ok := m.(envelope); ok {
+		var live bool
+		if m, live = e.open(c); !live {
+			c.cur = nil
+			return
+		}
+		c.cur = m
+	}
+	c.inv.InvokeUserMessage(m)
+	c.cur = nil
+}
+
+// system handles one lifecycle message. Strict stop: once a Stop was taken no user message
+// reaches the actor, and neither a Restart nor a panic can bring it back.
+func (c *cell) system(m any) {
+	c.inSys = true
+	c.cur = m
+	stopping := Phase(c.phase.Load()) >= Stopping
+	switch m := m.(type) {
+	case *actor.SuspendMailbox:
+		c.susp = true
+	case *actor.ResumeMailbox:
+		c.susp = false
+	case *actor.Started:
+		c.inv.InvokeSystemMessage(m)
+		c.started()
+	case *actor.Watch, *actor.Unwatch:
+		c.inv.InvokeSystemMessage(m)
+	case *actor.Restart:
+		if !stopping {
+			c.restart()
+		}
+	case *actor.Stop:
+		if !stopping {
+			c.stop()
+		}
+	case *actor.Terminated:
+		c.terminated(m)
+	case *actor.Failure:
+		if f, ok := m.Reason.(*childFailure); ok && !stopping {
+			c.childFailed(f)
+		}
+	case *stopNext:
+		c.stopNext(m)
+	default: // a continuation of ReenterAfter
+		if !stopping && !c.susp {
+			c.inv.InvokeSystemMessage(m)
+		}
+	}
+	c.relink()
+	c.cur = nil
+	c.inSys = false
+}
+
+// started marks the incarnation as up.
+func (c *cell) started() {
+	if p := Phase(c.phase.Load()); p == Starting || p == Restarting {
+		c.setPhase(Alive)
+	}
+}
+
+// relink finishes a restart: proto.actor has replaced the actor behind the context, and the new
+// one has not been told so far.
+func (c *cell) relink() {
+	if c.wrap == nil || Phase(c.phase.Load()) != Restarting {
+		return
+	}
+	ctx := c.inv.(actor.Context)
+	w, ok := ctx.Actor().(*wrapper)
+	if !ok || w == c.wrap {
+		return
+	}
+	w.c, c.wrap = c, w
+	c.inc++
+	c.mu.Lock()
+	x := c.ext()
+	x.restarts++
+	x.parked = 0
+	c.refuse = false
+	c.mu.Unlock()
+	c.susp = false
+	c.inv.InvokeUserMessage(&actor.Started{})
+	c.started()
+}
+
+// broken is called in the deferred part of a turn that did not end by itself: r is nil after
+// runtime.Goexit. It reports whether the actor has more to do.
+func (c *cell) broken(r any) bool {
+	if _, ok := r.(abandonedSignal); ok {
+		c.mu.Lock()
+		c.abandonedHere()
+		return false
+	}
+	if r == nil {
+		r = errGoexit
+	}
+	stack := debug.Stack()
+	if pe, ok := r.(*PanicError); ok {
+		stack = pe.Stack
+	}
+	m := c.cur
+	c.cur, c.inSys = nil, false
+	c.failed(r, m, stack)
+	return true
+}

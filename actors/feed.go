@@ -1,0 +1,101 @@
+package actors
+
+import (
+	"context"
+	"sync"
+)
+
+// Feed hands values to one goroutine outside of the actor world without ever making the sender
+// wait: it holds the newest values and counts those that it had to drop.
+type Feed[T any] struct {
+	mu     sync.Mutex
+	ring   []T
+	head   int
+	n      int
+	limit  int
+	lost   uint64
+	closed error
+	wake   chan struct{}
+}
+
+// NewFeed makes a feed that holds at most limit values.
+func NewFeed[T any](limit int) *Feed[T] {
+	return &Feed[T]{limit: max(limit, 1), wake: make(chan struct{}, 1)}
+}
+
+// Put adds v; the oldest value goes when the feed is full.
+func (f *Feed[T]) Put(v T) {
+	f.mu.Lock()
+	if f.closed != nil {
+		f.mu.Unlock()
+		return
+	}
+	if f.ring == nil {
+		f.ring = make([]T, f.limit)
+	}
+	if f.n == f.limit {
+		f.head = (f.head + 1) % f.limit
+		f.n--
+		f.lost++
+	}
+	f.ring[(f.head+f.n)%f.limit] = v
+	f.n++
+	f.mu.Unlock()
+	f.signal()
+}
+
+func (f *Feed[T]) signal() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Next waits for a value. lost is how many values were dropped right before it. After Close the
+// rest is still handed out, then the error of Close.
+func (f *Feed[T]) Next(ctx context.Context) (v T, lost uint64, err error) {
+	for {
+		f.mu.Lock()
+		if f.n > 0 {
+			var zero T
+			v, f.ring[f.head] = f.ring[f.head], zero
+			f.head = (f.head + 1) % f.limit
+			f.n--
+			lost, f.lost = f.lost, 0
+			again := f.n > 0
+			f.mu.Unlock()
+			if again {
+				f.signal()
+			}
+			return v, lost, nil
+		}
+		closed := f.closed
+		f.mu.Unlock()
+		if closed != nil {
+			f.signal()
+			return v, 0, closed
+		}
+		select { // order-free: a value and a cancelled context that come together may go either way
+		case <-f.wake:
+		case <-ctx.Done():
+			return v, 0, context.Cause(ctx)
+		}
+	}
+}
+
+// Len is the number of values that wait.
+func (f *Feed[T]) Len() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}
+
+// Close ends the feed with err.
+func (f *Feed[T]) Close(err error) {
+	f.mu.Lock()
+	if f.closed == nil {
+		f.closed = err
+	}
+	f.mu.Unlock()
+	f.signal()
+}

@@ -1,0 +1,134 @@
+package actors
+
+import (
+	"bytes"
+	"crypto/rand"
+	"io"
+	mrand "math/rand/v2"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// live is the host of real time and real goroutines. A turn runs on a parked worker goroutine
+// whose stack has grown to its task already; a fresh goroutine for every wake-up would spend
+// more on growing its stack than on the message.
+type live struct {
+	start time.Time
+	keep  int // parked workers at most
+
+	mu   sync.Mutex
+	idle []*worker // last in, first out: the warmest worker is taken first
+	shut bool
+}
+
+// turnBatch is how many messages an actor handles before others on its thread get a chance.
+const turnBatch = 32
+
+type worker struct {
+	work chan *cell // capacity 1
+	goid int64
+}
+
+func newLive(keep int) *live { return &live{start: time.Now(), keep: keep} }
+
+func (l *live) schedule(c *cell) {
+	l.mu.Lock()
+	if n := len(l.idle); n > 0 {
+		w := l.idle[n-1]
+		l.idle[n-1] = nil
+		l.idle = l.idle[:n-1]
+		l.mu.Unlock()
+		w.work <- c // capacity 1 and ours: never blocks
+		return
+	}
+	l.mu.Unlock()
+	w := &worker{work: make(chan *cell, 1)}
+	go l.loop(w, c)
+}
+
+func (l *live) loop(w *worker, c *cell) {
+	w.goid = goid()
+	for {
+		l.run(w, c)
+		l.mu.Lock()
+		if l.shut || len(l.idle) >= l.keep {
+			l.mu.Unlock()
+			return
+		}
+		l.idle = append(l.idle, w)
+		l.mu.Unlock()
+		if c = <-w.work; c == nil {
+			return
+		}
+	}
+}
+
+func (l *live) run(w *worker, c *cell) {
+	done := false
+	defer func() {
+		// runtime.Goexit in a handler ends this goroutine; the actor goes on with another.
+		if !done {
+			l.schedule(c)
+		}
+	}()
+	for c.turn(turnBatch, w) {
+		runtime.Gosched()
+	}
+	done = true
+}
+
+func (l *live) close() {
+	l.mu.Lock()
+	idle := l.idle
+	l.idle, l.shut = nil, true
+	l.mu.Unlock()
+	for _, w := range idle {
+		w.work <- nil
+	}
+}
+
+func (l *live) now() time.Time { return time.Now() }
+func (l *live) nano() int64    { return int64(time.Since(l.start)) }
+func (l *live) afterFunc(d time.Duration, f func()) stopper {
+	return time.AfterFunc(d, f)
+}
+func (l *live) goRun(f func())    { go f() }
+func (l *live) rand() io.Reader   { return rand.Reader }
+func (l *live) float() float64    { return mrand.Float64() }
+func (l *live) newWaiter() waiter { return make(liveWaiter, 1) }
+
+type liveWaiter chan struct{}
+
+func (w liveWaiter) wake() {
+	select {
+	case w <- struct{}{}:
+	default:
+	}
+}
+
+func (w liveWaiter) wait(d time.Duration) bool {
+	if d < 0 {
+		<-w
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select { // order-free: a wake and a deadline that come together may answer either way
+	case <-w:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// goid is the number that goroutine dumps show; workers learn it once, so that the stack of a
+// stuck actor can be found.
+func goid() int64 {
+	var b [40]byte
+	s := b[:runtime.Stack(b[:], false)]
+	s = bytes.TrimPrefix(s, []byte("goroutine "))
+	n, _ := strconv.ParseInt(string(s[:max(bytes.IndexByte(s, ' '), 0)]), 10, 64)
+	return n
+}

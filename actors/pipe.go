@@ -1,0 +1,269 @@
+package actors
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// Chunk is a piece of memory that whoever holds it gives back.
+type Chunk interface {
+	Bytes() []byte
+	Release()
+}
+
+// Pipe is the memory shared between an actor, which puts chunks in without ever waiting, and a
+// goroutine that reads them. It does not bound itself: the actor puts in no more than the flow
+// control window that the reader's progress (OnRead) opens.
+type Pipe struct {
+	rt *Runtime
+	// OnRead is called on the reader's goroutine with the number of bytes that were read
+	// since the last call: when they pass Batch, or when the pipe has run empty.
+	OnRead func(n int)
+	Batch  int
+
+	reader   sync.Mutex // one Read at a time
+	mu       sync.Mutex
+	chunks   []Chunk
+	off      int // into chunks[0]
+	n        int
+	unsaid   int // read, not yet told
+	end      error
+	broken   error
+	deadline time.Time
+	wait     waiter
+}
+
+// NewPipe makes an empty pipe.
+func (rt *Runtime) NewPipe(batch int, onRead func(n int)) *Pipe {
+	return &Pipe{rt: rt, Batch: batch, OnRead: onRead, wait: rt.host.newWaiter()}
+}
+
+// Put appends c, which the pipe owns from now on. It reports false, and releases c, when the
+// pipe is broken.
+func (p *Pipe) Put(c Chunk) bool {
+	p.mu.Lock()
+	if p.broken != nil || p.end != nil {
+		p.mu.Unlock()
+		c.Release()
+		return false
+	}
+	n := len(c.Bytes())
+	if n == 0 {
+		p.mu.Unlock()
+		c.Release()
+		return true
+	}
+	p.chunks = append(p.chunks, c)
+	p.n += n
+	first := p.n == n
+	p.mu.Unlock()
+	if first {
+		p.wait.wake()
+	}
+	return true
+}
+
+// End makes Read return err (io.EOF) once everything has been read.
+func (p *Pipe) End(err error) {
+	p.mu.Lock()
+	if p.end == nil {
+		p.end = err
+	}
+	p.mu.Unlock()
+	p.wait.wake()
+}
+
+// Break makes Read return err at once and drops what was not read. It returns the number of
+// bytes that were dropped or not told to OnRead.
+func (p *Pipe) Break(err error) (dropped int) {
+	p.mu.Lock()
+	if p.broken == nil {
+		p.broken = err
+	}
+	chunks := p.chunks
+	dropped = p.n + p.unsaid
+	p.chunks, p.n, p.off, p.unsaid = nil, 0, 0, 0
+	p.mu.Unlock()
+	for _, c := range chunks {
+		c.Release()
+	}
+	p.wait.wake()
+	return dropped
+}
+
+// Len is the number of bytes that wait.
+func (p *Pipe) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n
+}
+
+// SetDeadline makes Read fail with os.ErrDeadlineExceeded at t; the zero time means never.
+func (p *Pipe) SetDeadline(t time.Time) {
+	p.mu.Lock()
+	p.deadline = t
+	p.mu.Unlock()
+	p.wait.wake()
+}
+
+// Read implements io.Reader.
+func (p *Pipe) Read(dst []byte) (int, error) {
+	p.reader.Lock()
+	defer p.reader.Unlock()
+	for {
+		p.mu.Lock()
+		if p.broken != nil {
+			err := p.broken
+			p.mu.Unlock()
+			return 0, err
+		}
+		if !p.deadline.IsZero() && !p.rt.host.now().Before(p.deadline) {
+			p.mu.Unlock()
+			return 0, os.ErrDeadlineExceeded
+		}
+		if p.n > 0 || len(dst) == 0 {
+			n, tell := p.copyOut(dst)
+			p.mu.Unlock()
+			if tell > 0 && p.OnRead != nil {
+				p.OnRead(tell)
+			}
+			return n, nil
+		}
+		if p.end != nil {
+			err := p.end
+			p.mu.Unlock()
+			return 0, err
+		}
+		d := time.Duration(-1)
+		if !p.deadline.IsZero() {
+			d = max(p.deadline.Sub(p.rt.host.now()), 0)
+		}
+		p.mu.Unlock()
+		p.wait.wait(d)
+	}
+}
+
+// copyOut is called with mu held.
+func (p *Pipe) copyOut(dst []byte) (n, tell int) {
+	for n < len(dst) && len(p.chunks) > 0 {
+		b := p.chunks[0].Bytes()
+		k := copy(dst[n:], b[p.off:])
+		n += k
+		p.off += k
+		if p.off == len(b) {
+			p.chunks[0].Release()
+			p.chunks[0] = nil
+			if p.chunks = p.chunks[1:]; len(p.chunks) == 0 {
+				p.chunks = nil
+			}
+			p.off = 0
+		}
+	}
+	p.n -= n
+	p.unsaid += n
+	if p.unsaid >= p.Batch || p.n == 0 {
+		tell, p.unsaid = p.unsaid, 0
+	}
+	return n, tell
+}
+
+// Crossing is where one goroutine waits for an actor's answer again and again without
+// allocating: a blocking Write. One call at a time.
+type Crossing struct {
+	rt       *Runtime
+	mu       sync.Mutex
+	open     bool
+	done     bool
+	n        int
+	err      error
+	deadline time.Time
+	wait     waiter
+}
+
+// NewCrossing makes a crossing.
+func (rt *Runtime) NewCrossing() *Crossing {
+	return &Crossing{rt: rt, wait: rt.host.newWaiter()}
+}
+
+// Begin opens a call; the request is sent after it.
+func (x *Crossing) Begin() {
+	x.mu.Lock()
+	x.open, x.done, x.n, x.err = true, false, 0, nil
+	x.mu.Unlock()
+}
+
+// Done answers the open call; without one it does nothing.
+func (x *Crossing) Done(n int, err error) {
+	x.mu.Lock()
+	if !x.open || x.done {
+		x.mu.Unlock()
+		return
+	}
+	x.done, x.n, x.err = true, n, err
+	x.mu.Unlock()
+	x.wait.wake()
+}
+
+// SetDeadline makes Wait return late == true at t; the zero time means never.
+func (x *Crossing) SetDeadline(t time.Time) {
+	x.mu.Lock()
+	x.deadline = t
+	x.mu.Unlock()
+	x.wait.wake()
+}
+
+// Late says whether the deadline has passed.
+func (x *Crossing) Late() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return !x.deadline.IsZero() && !x.rt.host.now().Before(x.deadline)
+}
+
+// Wait waits for Done. late says that the deadline came first: the call is still open then,
+// and WaitDone ends it after the request was withdrawn.
+func (x *Crossing) Wait() (n int, err error, late bool) { //nolint:revive,staticcheck // late is not an error
+	return x.waitFor(true)
+}
+
+// WaitDone waits for Done without regard to the deadline.
+func (x *Crossing) WaitDone() (n int, err error) {
+	n, err, _ = x.waitFor(false)
+	return n, err
+}
+
+func (x *Crossing) waitFor(deadline bool) (int, error, bool) {
+	for {
+		x.mu.Lock()
+		if x.done {
+			x.open = false
+			n, err := x.n, x.err
+			x.mu.Unlock()
+			return n, err, false
+		}
+		d := time.Duration(-1)
+		if deadline && !x.deadline.IsZero() {
+			if d = x.deadline.Sub(x.rt.host.now()); d <= 0 {
+				x.mu.Unlock()
+				return 0, os.ErrDeadlineExceeded, true
+			}
+		}
+		x.mu.Unlock()
+		x.wait.wait(d)
+	}
+}
+
+var _ io.Reader = (*Pipe)(nil)
+
+// OnEnd calls f, once, when the actor behind r fails, ends or is abandoned: whatever its
+// incarnation knew is lost. f runs on any goroutine and must not block. cancel makes it not be
+// called.
+func OnEnd[M any](r Ref[M], f func(error)) (cancel func()) {
+	rep := NewReply(r, func(_ struct{}, err error) {
+		if err != nil {
+			f(err)
+		}
+	})
+	return func() { rep.Answer(struct{}{}) }
+}

@@ -1,0 +1,186 @@
+package actors
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/extensions"
+)
+
+// Options of a live runtime. The zero value works.
+type Options struct {
+	// Logger takes what proto.actor itself logs. Default: nothing is logged.
+	Logger *slog.Logger
+	// StuckAfter is how long an actor may stay inside one message after its stop before it is
+	// abandoned. Default 500 ms.
+	StuckAfter time.Duration
+	// Workers is the number of idle worker goroutines that are kept. Default 64. More run
+	// when more actors are busy.
+	Workers int
+}
+
+// Runtime owns one proto.actor system, the clock, the timers, the dispatcher and the source of
+// randomness. Any number of nodes live in one runtime, each as one root actor.
+type Runtime struct {
+	sys    *actor.ActorSystem
+	host   host
+	inline bool // Offer may run turns on the caller's goroutine
+	reaper reaper
+	graves graveyard
+
+	spawners [spawnShards]spawner
+
+	mu        sync.Mutex
+	policies  map[policy]*policy
+	roots     []*cell
+	rootSeq   uint32
+	abandoned map[*cell]struct{}
+	strays    map[*Task]struct{} // tasks that outlived their owner
+	pumps     map[*pump]struct{}
+	idle      *sync.Cond // signalled when one of the above shrinks
+	closed    bool
+	listeners []*func(Event)
+}
+
+// extensionID finds the runtime of an actor system.
+var extensionID = extensions.NextExtensionID()
+
+// ExtensionID implements proto.actor's Extension.
+func (rt *Runtime) ExtensionID() extensions.ExtensionID { return extensionID }
+
+// Live makes a runtime of real time and real goroutines.
+func Live(o Options) *Runtime {
+	if o.Workers <= 0 {
+		o.Workers = 64
+	}
+	return newRuntime(newLive(o.Workers), true, o)
+}
+
+func newRuntime(h host, inline bool, o Options) *Runtime {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.StuckAfter <= 0 {
+		o.StuckAfter = 500 * time.Millisecond
+	}
+	rt := &Runtime{
+		host:      h,
+		inline:    inline,
+		policies:  map[policy]*policy{},
+		abandoned: map[*cell]struct{}{},
+		strays:    map[*Task]struct{}{},
+		pumps:     map[*pump]struct{}{},
+	}
+	rt.idle = sync.NewCond(&rt.mu)
+	rt.reaper.rt, rt.reaper.after = rt, o.StuckAfter
+	rt.sys = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return o.Logger }))
+	// A random address: a PID decoded from the wire must never look local.
+	var token [16]byte
+	_, _ = io.ReadFull(rand.Reader, token[:])
+	rt.sys.ProcessRegistry.Address = "troupe-" + hex.EncodeToString(token[:])
+	rt.sys.Extensions.Register(rt)
+	for i := range rt.spawners {
+		rt.spawners[i].init(rt)
+	}
+	return rt
+}
+
+// System is proto.actor's own view of the runtime, for code that needs PIDs. Shutdown must not
+// be called on it.
+func (rt *Runtime) System() *actor.ActorSystem { return rt.sys }
+
+// Now is the runtime's clock.
+func (rt *Runtime) Now() time.Time { return rt.host.now() }
+
+// Rand is the runtime's source of randomness, fit for keys.
+func (rt *Runtime) Rand() io.Reader { return rt.host.rand() }
+
+// Float is in [0, 1), for jitter.
+func (rt *Runtime) Float() float64 { return rt.host.float() }
+
+// AfterFunc runs f after d on a goroutine of its own; f must not block. stop prevents a call
+// that has not begun. Actors use a Timer instead.
+func (rt *Runtime) AfterFunc(d time.Duration, f func()) (stop func() bool) {
+	return rt.host.afterFunc(d, f).Stop
+}
+
+func (rt *Runtime) sendSystem(to *actor.PID, m any) {
+	if p, ok := rt.sys.ProcessRegistry.Get(to); ok {
+		p.SendSystemMessage(to, m)
+	}
+}
+
+// rootStrategy is for roots: they are restarted, with growing patience, and never given up.
+var rootStrategy = Strategy{Exceeded: Park, ParkFor: 10 * time.Second}
+
+func (rt *Runtime) rootFailed(f *childFailure) {
+	f.c.supervise(f, rootStrategy, func(*cell) []*cell { return nil })
+}
+
+func (rt *Runtime) ended(c *cell, cause error) {
+	rt.graves.bury(rt, c, cause)
+	rt.mu.Lock()
+	rt.dropRoot(c)
+	rt.mu.Unlock()
+	rt.notify(Event{Kind: EventEnded, Path: c.path(), Actor: c.pol.Kind, Err: cause})
+}
+
+// dropRoot is called with rt.mu held.
+func (rt *Runtime) dropRoot(c *cell) {
+	for i, r := range rt.roots {
+		if r == c {
+			rt.roots = append(rt.roots[:i], rt.roots[i+1:]...)
+			rt.idle.Broadcast()
+			return
+		}
+	}
+}
+
+func (rt *Runtime) abandon(c *cell) {
+	rt.graves.bury(rt, c, ErrAbandoned)
+	rt.mu.Lock()
+	rt.abandoned[c] = struct{}{}
+	rt.dropRoot(c)
+	rt.mu.Unlock()
+	rt.notify(Event{Kind: EventAbandoned, Path: c.path(), Actor: c.pol.Kind, Err: ErrAbandoned})
+}
+
+// returned notes that an abandoned actor came back from its handler.
+func (rt *Runtime) returned(c *cell) {
+	rt.mu.Lock()
+	delete(rt.abandoned, c)
+	rt.idle.Broadcast()
+	rt.mu.Unlock()
+}
+
+// Close stops all roots and waits until every actor, task and pump has ended or ctx is done. It
+// returns the paths of those that did not end; nothing waits for them any more.
+func (rt *Runtime) Close(ctx context.Context) (stragglers []string) {
+	rt.mu.Lock()
+	rt.closed = true
+	roots := append([]*cell(nil), rt.roots...)
+	rt.mu.Unlock()
+	for _, r := range roots {
+		r.command()
+	}
+	stop := context.AfterFunc(ctx, func() {
+		rt.mu.Lock()
+		rt.idle.Broadcast()
+		rt.mu.Unlock()
+	})
+	defer stop()
+	rt.mu.Lock()
+	for ctx.Err() == nil && len(rt.roots)+len(rt.abandoned)+len(rt.strays)+len(rt.pumps) > 0 {
+		rt.idle.Wait()
+	}
+	stragglers = rt.stragglers()
+	rt.mu.Unlock()
+	rt.host.close()
+	return stragglers
+}

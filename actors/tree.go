@@ -1,0 +1,299 @@
+package actors
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// KeyValue is something an actor shows about itself.
+type KeyValue struct{ Key, Value string }
+
+// Publish shows key = value on the actor's node of the tree; "" takes it away. Values are for
+// people and dashboards: no payloads, no secrets.
+func Publish(ctx actor.Context, key, value string) {
+	c := cellOf(ctx)
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	x := c.ext()
+	i := slices.IndexFunc(x.info, func(kv KeyValue) bool { return kv.Key == key })
+	switch {
+	case value == "" && i >= 0:
+		x.info = slices.Delete(slices.Clone(x.info), i, i+1)
+	case value == "":
+	case i >= 0:
+		x.info = slices.Clone(x.info)
+		x.info[i].Value = value
+	default:
+		x.info = append(slices.Clip(x.info), KeyValue{key, value})
+	}
+}
+
+// Node is one actor or task of the tree at one moment.
+type Node struct {
+	Path      string
+	Name      string
+	Kind      string
+	Phase     string        // see Phase; tasks are "running" or "stray"
+	Age       time.Duration // since it was spawned
+	Queued    int           // messages that wait
+	Oldest    time.Duration // an upper bound for how long the oldest of them has waited
+	Running   time.Duration // how long the turn under way has taken; 0: idle
+	Restarts  int
+	Failures  int
+	Refused   uint64        // messages that its full mailbox did not take
+	ParkedFor time.Duration // left of the time for which it is parked
+	Last      *PanicError   // the last failure
+	Info      []KeyValue
+	Children  []Node
+	Stack     string // of an abandoned actor or stray task
+}
+
+// Tree is a runtime at one moment.
+type Tree struct {
+	At        time.Time
+	Roots     []Node
+	Abandoned []Node        // actors that did not return from a message after their stop
+	Strays    []Node        // tasks that outlived their owner
+	Pumps     int           // goroutines of adapters
+	Dead      []Grave       // the recently dead, newest first
+	Failures  []*PanicError // the last panics, newest first
+}
+
+// Tree takes a snapshot. under limits it to the roots with that name; "" takes all.
+func (rt *Runtime) Tree(under string) Tree {
+	rt.mu.Lock()
+	roots := slices.Clone(rt.roots)
+	var lost []*cell
+	for c := range rt.abandoned { // order-free: sorted below
+		lost = append(lost, c)
+	}
+	var strays []*Task
+	for t := range rt.strays { // order-free: sorted below
+		strays = append(strays, t)
+	}
+	t := Tree{At: rt.host.now(), Pumps: len(rt.pumps)}
+	rt.mu.Unlock()
+	mine := func(path string) bool {
+		return under == "" || path == under || strings.HasPrefix(path, under+"/")
+	}
+	slices.SortFunc(roots, func(a, b *cell) int { return int(a.seq) - int(b.seq) })
+	for _, c := range roots {
+		if mine(c.path()) {
+			t.Roots = append(t.Roots, c.node())
+		}
+	}
+	var stacks map[int64]string
+	if len(lost)+len(strays) > 0 {
+		stacks = allStacks()
+	}
+	for _, c := range lost {
+		if !mine(c.path()) {
+			continue
+		}
+		n := c.node()
+		n.Children = nil
+		c.mu.Lock()
+		if c.worker != nil {
+			n.Stack = stacks[c.worker.goid]
+		}
+		c.mu.Unlock()
+		t.Abandoned = append(t.Abandoned, n)
+	}
+	for _, s := range strays {
+		if n := s.node("stray"); mine(n.Path) {
+			s.c.mu.Lock()
+			n.Stack = stacks[s.goid]
+			s.c.mu.Unlock()
+			t.Strays = append(t.Strays, n)
+		}
+	}
+	byPath := func(a, b Node) int { return strings.Compare(a.Path, b.Path) }
+	slices.SortFunc(t.Abandoned, byPath)
+	slices.SortFunc(t.Strays, byPath)
+	t.Dead, t.Failures = rt.graves.list(mine)
+	return t
+}
+
+func (t *Task) node(phase string) Node {
+	return Node{Path: t.c.path() + "/" + t.name, Name: t.name, Kind: "task", Phase: phase, Age: t.age(t.c.rt.host.nano())}
+}
+
+func (c *cell) node() Node {
+	now := c.rt.host.nano()
+	n := Node{Path: c.path(), Name: c.name, Kind: c.pol.Kind, Age: time.Duration(now - c.born)}
+	c.mu.Lock()
+	n.Phase = Phase(c.phase.Load()).String()
+	n.Queued = int(c.control.n + c.data.n)
+	n.Oldest = time.Duration(max(c.control.age(now), c.data.age(now)))
+	if c.run == runRunning {
+		n.Running = time.Duration(now - c.turnAt)
+	}
+	var tasks []*Task
+	if x := c.x; x != nil {
+		n.Restarts, n.Failures, n.Refused = int(x.restarts), int(x.failures), x.refused
+		n.Last, n.Info = x.last, x.info
+		if x.parked > now {
+			n.ParkedFor = time.Duration(x.parked - now)
+		}
+		for t := x.tasks; t != nil; t = t.next {
+			tasks = append(tasks, t)
+		}
+	}
+	c.mu.Unlock()
+	for _, k := range c.childrenInOrder() {
+		n.Children = append(n.Children, k.node())
+	}
+	for _, t := range slices.Backward(tasks) {
+		n.Children = append(n.Children, t.node("running"))
+	}
+	return n
+}
+
+// find looks a cell up by its path.
+func (rt *Runtime) find(path string) *cell {
+	name, rest, deeper := strings.Cut(path, "/")
+	rt.mu.Lock()
+	i := slices.IndexFunc(rt.roots, func(c *cell) bool { return c.name == name })
+	if i < 0 {
+		rt.mu.Unlock()
+		return nil
+	}
+	c := rt.roots[i]
+	rt.mu.Unlock()
+	for deeper {
+		name, rest, deeper = strings.Cut(rest, "/")
+		i := slices.IndexFunc(c.childrenInOrder(), func(k *cell) bool { return k.name == name })
+		if i < 0 {
+			return nil
+		}
+		c = c.childrenInOrder()[i]
+	}
+	return c
+}
+
+// stragglers is called with mu held.
+func (rt *Runtime) stragglers() []string {
+	var out []string
+	for _, c := range rt.roots {
+		out = append(out, c.path())
+	}
+	for c := range rt.abandoned { // order-free: sorted below
+		out = append(out, c.path())
+	}
+	for t := range rt.strays { // order-free: sorted below
+		out = append(out, t.c.path()+"/"+t.name)
+	}
+	for p := range rt.pumps { // order-free: sorted below
+		out = append(out, p.name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Grave is an actor that has ended.
+type Grave struct {
+	Path     string
+	Kind     string
+	At       time.Time
+	Lived    time.Duration
+	Restarts int
+	Err      error // see End.Err
+}
+
+// graveyard remembers the last dead and the last failures, else the interesting ones vanish.
+type graveyard struct {
+	mu       sync.Mutex
+	dead     []Grave
+	nextDead int
+	fails    []*PanicError
+	nextFail int
+	panics   uint64
+	buried   uint64
+}
+
+const (
+	graves   = 256 // how many of the dead are remembered
+	failures = 64  // how many failures, each with its stack
+)
+
+func (g *graveyard) bury(rt *Runtime, c *cell, why error) {
+	e := Grave{Path: c.path(), Kind: c.pol.Kind, At: rt.host.now(), Lived: time.Duration(rt.host.nano() - c.born), Err: why}
+	c.mu.Lock()
+	if c.x != nil {
+		e.Restarts = int(c.x.restarts)
+	}
+	c.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.buried++
+	if len(g.dead) < graves {
+		g.dead = append(g.dead, e)
+		return
+	}
+	g.dead[g.nextDead] = e
+	g.nextDead = (g.nextDead + 1) % graves
+}
+
+func (g *graveyard) failure(e *PanicError) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.panics++
+	if len(g.fails) < failures {
+		g.fails = append(g.fails, e)
+		return
+	}
+	g.fails[g.nextFail] = e
+	g.nextFail = (g.nextFail + 1) % failures
+}
+
+func (g *graveyard) list(mine func(string) bool) ([]Grave, []*PanicError) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var dead []Grave
+	for i := range g.dead {
+		e := g.dead[(g.nextDead+len(g.dead)-1-i)%len(g.dead)]
+		if mine(e.Path) {
+			dead = append(dead, e)
+		}
+	}
+	var fails []*PanicError
+	for i := range g.fails {
+		e := g.fails[(g.nextFail+len(g.fails)-1-i)%len(g.fails)]
+		if mine(e.Path) {
+			fails = append(fails, e)
+		}
+	}
+	return dead, fails
+}
+
+// allStacks is one dump of all goroutines by number. It stops the world: for snapshots that
+// show something stuck, only.
+func allStacks() map[int64]string {
+	b := make([]byte, 1<<20)
+	for {
+		n := runtime.Stack(b, true)
+		if n < len(b) || len(b) >= 64<<20 {
+			b = b[:n]
+			break
+		}
+		b = make([]byte, 2*len(b))
+	}
+	out := map[int64]string{}
+	for s := range bytes.SplitSeq(b, []byte("\n\n")) {
+		var id int64
+		if _, err := fmt.Sscanf(string(s[:min(len(s), 40)]), "goroutine %d ", &id); err == nil {
+			out[id] = string(s)
+		}
+	}
+	return out
+}
