@@ -1,0 +1,203 @@
+package yamux
+
+import (
+	"slices"
+	"time"
+)
+
+// Role is the end of the connection that a Session is.
+type Role uint8
+
+// The roles. The client is who dialled, and opens streams with odd IDs.
+const (
+	Client Role = iota
+	Server
+)
+
+// Session is one end of a yamux connection. Its one caller owns it and all of its state.
+type Session struct {
+	cfg  Config
+	role Role
+	now  time.Time // of the latest call
+	err  error     // why it ended
+
+	// Input.
+	in      []byte // borrowed, what is left of HandleBytes' p
+	part    [HeaderSize]byte
+	partLen int
+	body    struct { // of the data frame being read
+		left uint32
+		st   *stream // nil: skip it
+		fin  bool
+	}
+	lastRecv time.Time
+
+	// Streams.
+	streams             map[uint32]*stream
+	free                []*stream
+	nextID              uint32
+	inbound             int // open streams of the remote's
+	unaccepted, unacked int
+	held, grown         int // sums over streams: bytes not consumed, windows above ProtocolWindow
+	windowBudget        int
+	remoteGone          *GoAwayError
+	draining            bool // GoAway(0) was called
+	closing             []uint32
+
+	// Output.
+	events   eventQueue
+	hdr      [HeaderSize]byte
+	controlq queue
+	dataq    queue
+	pongs    ring[uint32]
+	resets   ring[reset]
+	owed     int // resets of the remote's streams among them
+	ping     pinger
+	goAway   *Header
+
+	rtt      time.Duration
+	control  bucket
+	rapid    bucket
+	late     late
+	refusals int
+	earned   int
+	stats    counters
+}
+
+// reset is an RST to be written.
+type reset struct{ id, code uint32 }
+
+// New returns a session that has one frame to write, the first ping.
+func New(cfg Config, role Role, now time.Time) *Session {
+	cfg = cfg.withDefaults()
+	s := &Session{
+		cfg:          cfg,
+		role:         role,
+		now:          now,
+		lastRecv:     now,
+		streams:      map[uint32]*stream{},
+		nextID:       1,
+		windowBudget: cfg.WindowBudget,
+		controlq:     queue{k: controlQueue},
+		dataq:        queue{k: dataQueue},
+		control:      newBucket(cfg.ControlBurst, cfg.ControlRate, now),
+		rapid:        newBucket(cfg.ResetBurst, cfg.ResetRate, now),
+	}
+	if role == Server {
+		s.nextID = 2
+	}
+	s.Ping(now)
+	return s
+}
+
+// HandleBytes gives the session bytes that arrived. p is borrowed until Next returns false;
+// until then no other bytes are taken. An error means that none were taken now; what is wrong
+// with the bytes themselves shows as an Ended event.
+func (s *Session) HandleBytes(now time.Time, p []byte) error {
+	s.now = now
+	switch {
+	case s.err != nil:
+		return s.err
+	case len(s.in) > 0 || s.events.len() > 0:
+		return ErrNotDrained
+	case len(p) > 0:
+		s.lastRecv = now
+		s.in = p
+		s.stats.BytesIn += uint64(len(p))
+	}
+	return nil
+}
+
+// HandleClosed says that the conduit under the session has ended, and why.
+func (s *Session) HandleClosed(now time.Time, cause error) {
+	s.now = now
+	if s.err == nil {
+		s.end(&ClosedError{Cause: cause, MidFrame: s.partLen > 0 || s.body.left > 0}, false)
+	}
+}
+
+// Next returns the next event; false when all input is used up and may be overwritten.
+func (s *Session) Next() (Event, bool) {
+	for {
+		if ev, ok := s.events.pop(); ok {
+			return ev, true
+		}
+		if len(s.closing) > 0 {
+			id := s.closing[0]
+			s.closing = s.closing[1:]
+			return Event{Kind: StreamClosed, ID: id}, true
+		}
+		if s.err != nil || len(s.in) == 0 {
+			s.in = nil
+			return Event{}, false
+		}
+		s.step()
+	}
+}
+
+// Err is why the session ended, nil while it lives.
+func (s *Session) Err() error { return s.err }
+
+// GoAway ends the session from this end. With code 0 new streams of either side are refused,
+// those that are open may finish, and the frame is written after the last of them; called
+// again, or with another code, it ends the session at once.
+func (s *Session) GoAway(now time.Time, code uint32) {
+	s.now = now
+	if s.err != nil {
+		return
+	}
+	if code != GoAwayNormal || s.draining {
+		s.end(&GoAwayError{Code: code}, true)
+		return
+	}
+	s.draining = true
+	s.finishIfDrained()
+}
+
+func (s *Session) finishIfDrained() {
+	if s.draining && s.err == nil && len(s.streams) == 0 {
+		s.end(&GoAwayError{Code: GoAwayNormal}, true)
+	}
+}
+
+// fail ends the session for a fault of the remote's or a limit, and tells the remote.
+func (s *Session) fail(e *Error) { s.end(e, true) }
+
+// end is the only way to the end. Streams are not told apart any more: their StreamClosed
+// events are made as Next asks for them.
+func (s *Session) end(err error, tell bool) {
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	s.events.push(Event{Kind: Ended, Err: err})
+	s.closing = make([]uint32, 0, len(s.streams))
+	for id := range s.streams { // order-free: sorted below
+		s.closing = append(s.closing, id)
+	}
+	slices.Sort(s.closing)
+
+	s.stats.Code = endCode(err)
+	if tell {
+		s.goAway = &Header{Type: TypeGoAway, Length: s.stats.Code}
+	}
+	s.streams, s.free = nil, nil
+	s.controlq, s.dataq = queue{k: controlQueue}, queue{k: dataQueue}
+	s.pongs = ring[uint32]{}
+	if _, orderly := err.(*GoAwayError); !orderly || !tell {
+		s.resets, s.owed = ring[reset]{}, 0
+	}
+	s.ping = pinger{}
+	s.in, s.body.st = nil, nil
+	s.inbound, s.unaccepted, s.unacked, s.held, s.grown = 0, 0, 0, 0, 0
+}
+
+func endCode(err error) uint32 {
+	switch e := err.(type) {
+	case *Error:
+		return e.Code
+	case *GoAwayError:
+		return e.Code
+	}
+	return GoAwayNormal
+}
