@@ -128,6 +128,9 @@ func (c *cell) user(m any) {
 	}
 	c.inv.InvokeUserMessage(m)
 	c.cur = nil
+	if f, ok := m.(Finisher); ok {
+		f.Finish()
+	}
 }
 
 // system handles one lifecycle message. Strict stop: once a Stop was taken no user message

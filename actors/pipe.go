@@ -10,6 +10,8 @@ import (
 // Chunk is a piece of memory that whoever holds it gives back.
 type Chunk interface {
 	Bytes() []byte
+	// Append adds as much of p as there is room for and returns how much that was.
+	Append(p []byte) int
 	Release()
 }
 
@@ -17,7 +19,8 @@ type Chunk interface {
 // goroutine that reads them. It does not bound itself: the actor puts in no more than the flow
 // control window that the reader's progress (OnRead) opens.
 type Pipe struct {
-	rt *Runtime
+	rt       *Runtime
+	newChunk func(n int) Chunk
 	// OnRead is called on the reader's goroutine with the number of bytes that were read
 	// since the last call: when they pass Batch, or when the pipe has run empty.
 	OnRead func(n int)
@@ -35,29 +38,30 @@ type Pipe struct {
 	wait     waiter
 }
 
-// NewPipe makes an empty pipe.
-func (rt *Runtime) NewPipe(batch int, onRead func(n int)) *Pipe {
-	return &Pipe{rt: rt, Batch: batch, OnRead: onRead, wait: rt.host.newWaiter()}
+// NewPipe makes an empty pipe. newChunk makes an empty chunk with room for n bytes, or for
+// fewer if n is large.
+func (rt *Runtime) NewPipe(newChunk func(n int) Chunk, batch int, onRead func(n int)) *Pipe {
+	return &Pipe{rt: rt, newChunk: newChunk, Batch: batch, OnRead: onRead, wait: rt.host.newWaiter()}
 }
 
-// Put appends c, which the pipe owns from now on. It reports false, and releases c, when the
-// pipe is broken.
-func (p *Pipe) Put(c Chunk) bool {
+// Put copies b into the pipe. It reports false when the pipe has ended or is broken. Small
+// pieces share chunks, so that what the pipe holds is never much more than what was put in.
+func (p *Pipe) Put(b []byte) bool {
 	p.mu.Lock()
 	if p.broken != nil || p.end != nil {
 		p.mu.Unlock()
-		c.Release()
 		return false
 	}
-	n := len(c.Bytes())
-	if n == 0 {
-		p.mu.Unlock()
-		c.Release()
-		return true
+	first := p.n == 0 && len(b) > 0
+	p.n += len(b)
+	if n := len(p.chunks); n > 0 {
+		b = b[p.chunks[n-1].Append(b):]
 	}
-	p.chunks = append(p.chunks, c)
-	p.n += n
-	first := p.n == n
+	for len(b) > 0 {
+		c := p.newChunk(len(b))
+		b = b[c.Append(b):]
+		p.chunks = append(p.chunks, c)
+	}
 	p.mu.Unlock()
 	if first {
 		p.wait.wake()

@@ -39,7 +39,7 @@ func (r Ref[M]) Control(m M) error {
 
 // Offer is Send for goroutines outside of the actor world (pumps, blocking readers and writers):
 // if the actor is idle and its Spec says Inline, its turn runs right here, before Offer returns.
-// It must not be called from an actor's turn.
+// An actor's turn may Offer to an inline actor too, which must not Offer in turn: depth one.
 func (r Ref[M]) Offer(m M) error {
 	if r.c == nil {
 		discard(m, ErrStopped)

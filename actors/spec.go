@@ -87,6 +87,10 @@ type Coalescer interface{ CoalesceKey() any }
 // message holds.
 type Discarder interface{ Discard(why error) }
 
+// Finisher is a message that wants to know that its receiver's Receive has returned from it.
+// Finish runs in that turn. After a panic Discard is called instead.
+type Finisher interface{ Finish() }
+
 func discard(m any, why error) {
 	if d, ok := m.(Discarder); ok {
 		d.Discard(why)

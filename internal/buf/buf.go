@@ -93,3 +93,13 @@ func (b *Buf) Release() {
 		pools[b.class].Put(b)
 	}
 }
+
+// Bytes is what the buffer holds.
+func (b *Buf) Bytes() []byte { return b.B }
+
+// Append adds as much of p as fits into the storage and returns how much that was.
+func (b *Buf) Append(p []byte) int {
+	n := min(len(p), len(b.store)-len(b.B))
+	b.B = append(b.B, p[:n]...)
+	return n
+}
