@@ -51,26 +51,31 @@ func (b *Budget) Holder(name string) *Holder {
 	return h
 }
 
-// Take reserves n units or reports an *Exhausted.
-func (h *Holder) Take(n int64) error {
+// Take reserves n units or reports that they are not to be had; Why says who has them.
+func (h *Holder) Take(n int64) bool {
 	b := h.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if h.over {
-		return ErrStopped
-	}
-	if b.cap > 0 && b.used+n > b.cap {
-		e := &Exhausted{Limit: b.name, Cap: b.cap, Used: b.used}
-		for o := range b.by { // order-free: the largest wins, ties by name
-			if o.used > e.HolderUsed || o.used == e.HolderUsed && (e.Holder == "" || o.name < e.Holder) {
-				e.Holder, e.HolderUsed = o.name, o.used
-			}
-		}
-		return e
+	if h.over || b.cap > 0 && b.used+n > b.cap {
+		return false
 	}
 	b.used += n
 	h.used += n
-	return nil
+	return true
+}
+
+// Why explains a refusal. It looks at every holder: for errors that a person reads, not for
+// each of a flood of refusals.
+func (b *Budget) Why() *Exhausted {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := &Exhausted{Limit: b.name, Cap: b.cap, Used: b.used}
+	for o := range b.by { // order-free: the largest wins, ties by name
+		if o.used > e.HolderUsed || o.used == e.HolderUsed && (e.Holder == "" || o.name < e.Holder) {
+			e.Holder, e.HolderUsed = o.name, o.used
+		}
+	}
+	return e
 }
 
 // Give returns n units; more than the holder has is an error of the caller and is cut.
