@@ -118,7 +118,8 @@ func (id ID) ExtractKey() (PublicKey, bool) {
 	return k, err == nil
 }
 
-// MarshalText is String, for JSON and flags.
+// MarshalText is String, for JSON and flags. (encoding/json does not call it for the keys of a
+// map, because ID is a string: use map[string]T with String there.)
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
 // UnmarshalText is Decode; empty text is the zero ID, as MarshalText writes it.
