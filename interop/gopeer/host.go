@@ -1,0 +1,119 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// hostConfig is what the flags say.
+type hostConfig struct {
+	Listen   []string
+	Security string
+	Key      string
+	NoEarly  bool
+}
+
+// peerProgram is one foreign node and its test protocols.
+type peerProgram struct {
+	cfg     hostConfig
+	host    host.Host
+	metrics *prometheus.Registry
+}
+
+func newPeer(cfg hostConfig) (*peerProgram, error) {
+	reg := prometheus.NewRegistry()
+	h, err := newHost(cfg, libp2p.PrometheusRegisterer(reg))
+	if err != nil {
+		return nil, err
+	}
+	p := &peerProgram{cfg: cfg, host: h, metrics: reg}
+	p.serve()
+	return p, nil
+}
+
+func (p *peerProgram) close() { _ = p.host.Close() }
+
+// addrs are the listening addresses with the peer's name behind them.
+func (p *peerProgram) addrs() []string {
+	out := []string{}
+	for _, a := range p.host.Addrs() {
+		out = append(out, a.String()+"/p2p/"+p.host.ID().String())
+	}
+	return out
+}
+
+// newHost makes a node that refuses nothing: the limits under test are Troupe's, not its own.
+func newHost(cfg hostConfig, extra ...libp2p.Option) (host.Host, error) {
+	key, err := newKey(cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	security, err := securityOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	opts := append([]libp2p.Option{
+		libp2p.Identity(key),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
+		libp2p.ResourceManager(&network.NullResourceManager{}),
+		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
+		libp2p.DisableRelay(),
+		libp2p.UserAgent("gopeer/1"),
+	}, security...)
+	if len(cfg.Listen) == 0 {
+		opts = append(opts, libp2p.NoListenAddrs)
+	} else {
+		opts = append(opts, libp2p.ListenAddrStrings(cfg.Listen...))
+	}
+	return libp2p.New(append(opts, extra...)...)
+}
+
+// securityOptions offers the wanted protocols. A security transport that is told of no muxers
+// cannot offer any inside its handshake: that is how the multistream fallback is forced.
+func securityOptions(cfg hostConfig) ([]libp2p.Option, error) {
+	noiseOpt := libp2p.Security(noise.ID, noise.New)
+	tlsOpt := libp2p.Security(libp2ptls.ID, libp2ptls.New)
+	if cfg.NoEarly {
+		noiseOpt = libp2p.Security(noise.ID, func(id protocol.ID, key crypto.PrivKey) (*noise.Transport, error) {
+			return noise.New(id, key, nil)
+		})
+		tlsOpt = libp2p.Security(libp2ptls.ID, func(id protocol.ID, key crypto.PrivKey) (*libp2ptls.Transport, error) {
+			return libp2ptls.New(id, key, nil)
+		})
+	}
+	switch cfg.Security {
+	case "noise":
+		return []libp2p.Option{noiseOpt}, nil
+	case "tls":
+		return []libp2p.Option{tlsOpt}, nil
+	case "both":
+		return []libp2p.Option{noiseOpt, tlsOpt}, nil
+	}
+	return nil, fmt.Errorf("unknown security %q: noise, tls or both", cfg.Security)
+}
+
+func newKey(name string) (crypto.PrivKey, error) {
+	types := map[string]int{
+		"ed25519": crypto.Ed25519, "secp256k1": crypto.Secp256k1, "ecdsa": crypto.ECDSA, "rsa": crypto.RSA,
+	}
+	t, ok := types[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown key type %q: ed25519, secp256k1, ecdsa or rsa", name)
+	}
+	const rsaBits = 2048
+	key, _, err := crypto.GenerateKeyPairWithReader(t, rsaBits, rand.Reader)
+	return key, err
+}
