@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+import "syscall"
+
+func shareEphemeralPorts(string, string, syscall.RawConn) error { return nil }
