@@ -15,7 +15,7 @@ func (s *Session) credit(st *stream, tune bool) {
 	if st.wantCredit || st.remoteClosed {
 		return
 	}
-	if st.window-st.held-int(st.grant) < st.window/2 {
+	if s.room(st) < st.window/2 {
 		return
 	}
 	if tune && s.rtt > 0 {
@@ -46,12 +46,19 @@ func (s *Session) takeCredit(st *stream) uint32 {
 	if st.remoteClosed {
 		return 0
 	}
-	delta := st.window - st.held - int(st.grant)
-	if delta <= 0 {
-		return 0
-	}
+	delta := max(s.room(st), 0)
 	st.grant += uint32(delta)
 	return uint32(delta)
+}
+
+// room is what could be granted of st's window: what is neither granted, nor held by the
+// application, nor part of a frame whose body is still arriving.
+func (s *Session) room(st *stream) int {
+	room := st.window - st.held - int(st.grant)
+	if s.body.st == st {
+		room -= int(s.body.left)
+	}
+	return room
 }
 
 // SetWindowBudget changes the bytes by which the session's receive windows may grow in sum; a

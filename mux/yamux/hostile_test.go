@@ -461,7 +461,7 @@ func checkBounds(t testing.TB, s *Session) {
 		if sm.inbound {
 			inbound++
 		}
-		if sm.id != id || sm.held < 0 || sm.held+int(sm.grant) > sm.window || sm.window > s.cfg.MaxWindow {
+		if sm.id != id || sm.held < 0 || s.room(sm) < 0 || sm.window > s.cfg.MaxWindow {
 			t.Fatalf("stream %d holds %d of a window of %d, and %d are granted", id, sm.held, sm.window, sm.grant)
 		}
 		if sm.links[dataQueue].in && (sm.body == nil || sm.sendWindow == 0) {

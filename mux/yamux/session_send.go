@@ -70,7 +70,7 @@ func (s *Session) nextControl() (Header, bool) {
 func (s *Session) nextUpdate() (Header, bool) {
 	for st := s.controlq.pop(); st != nil; st = s.controlq.pop() {
 		opening := st.wantSYN || st.wantACK
-		if opening && st.links[dataQueue].in && st.window-st.held == int(st.grant) {
+		if opening && st.links[dataQueue].in && s.room(st) <= 0 {
 			continue // no credit to tell: the flags ride on the data
 		}
 		h := Header{Type: TypeWindowUpdate, ID: st.id, Flags: st.takeOpening()}

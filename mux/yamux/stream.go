@@ -23,7 +23,7 @@ type stream struct {
 	writeClosed  bool      // CloseWrite was called
 	finSent      bool
 
-	// Receiving. grant + held never exceeds window.
+	// Receiving. grant + held + what is left of an arriving body never exceeds window.
 	window       int // target of the receive window
 	grant        uint32
 	held         int // delivered and not consumed
@@ -36,8 +36,8 @@ type stream struct {
 	links [numQueues]link
 }
 
-// maxFreeStreams is how many ended streams a session keeps for reuse.
-const maxFreeStreams = 32
+// maxFreeStreams is how many ended streams a session keeps for reuse while it is busy.
+const maxFreeStreams = 256
 
 // newStream makes the state of stream id and counts it.
 func (s *Session) newStream(id uint32, inbound bool) *stream {
