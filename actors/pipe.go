@@ -174,9 +174,11 @@ func (p *Pipe) copyOut(dst []byte) (n, tell int) {
 }
 
 // Crossing is where one goroutine waits for an actor's answer again and again without
-// allocating: a blocking Write. One call at a time.
+// allocating: a blocking Write. Begin, send the request, Wait (or withdraw the request and
+// WaitDone), End.
 type Crossing struct {
 	rt       *Runtime
+	caller   sync.Mutex // held from Begin to End
 	mu       sync.Mutex
 	open     bool
 	done     bool
@@ -191,8 +193,9 @@ func (rt *Runtime) NewCrossing() *Crossing {
 	return &Crossing{rt: rt, wait: rt.host.newWaiter()}
 }
 
-// Begin opens a call; the request is sent after it.
+// Begin opens a call, after any other caller's has ended; the request is sent after it.
 func (x *Crossing) Begin() {
+	x.caller.Lock()
 	x.mu.Lock()
 	x.open, x.done, x.n, x.err = true, false, 0, nil
 	x.mu.Unlock()
@@ -209,6 +212,9 @@ func (x *Crossing) Done(n int, err error) {
 	x.mu.Unlock()
 	x.wait.wake()
 }
+
+// End lets the next caller in.
+func (x *Crossing) End() { x.caller.Unlock() }
 
 // SetDeadline makes Wait return late == true at t; the zero time means never.
 func (x *Crossing) SetDeadline(t time.Time) {
