@@ -1,0 +1,198 @@
+package message
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/rawaddr"
+
+	ma "github.com/multiformats/go-multiaddr"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+const (
+	fieldPublicKey       = 1
+	fieldListenAddrs     = 2
+	fieldProtocols       = 3
+	fieldObserved        = 4
+	fieldProtocolVersion = 5
+	fieldAgentVersion    = 6
+	fieldRecord          = 8
+)
+
+// draft merges the parts. The fields are read one by one rather than into a generated struct,
+// because 80 KiB of parts can hold 40,000 empty strings: what is too much is never stored.
+type draft struct {
+	info      Info
+	key       []byte
+	observed  []byte
+	protocols map[string]struct{} // to find doubles; len <= MaxProtocols
+	addrs     map[string]struct{} // to find doubles; len <= MaxAddrs
+}
+
+// merge takes in one part, which it does not keep.
+func (d *draft) merge(part []byte, peer identity.ID) error {
+	for len(part) > 0 {
+		num, typ, n := protowire.ConsumeTag(part)
+		if n < 0 {
+			return ErrMalformed
+		}
+		part = part[n:]
+		if typ == protowire.StartGroupType || typ == protowire.EndGroupType {
+			return ErrMalformed // no version of the message ever had a group
+		}
+		if typ != protowire.BytesType {
+			if n = protowire.ConsumeFieldValue(num, typ, part); n < 0 {
+				return ErrMalformed
+			}
+			part = part[n:]
+			continue
+		}
+		value, n := protowire.ConsumeBytes(part)
+		if n < 0 {
+			return ErrMalformed
+		}
+		part = part[n:]
+		switch num {
+		case fieldPublicKey:
+			d.key = bytes.Clone(value)
+		case fieldObserved:
+			d.observed = bytes.Clone(value)
+		case fieldRecord:
+			d.info.Record = bytes.Clone(value)
+		case fieldProtocolVersion:
+			d.info.ProtocolVersion = version(value)
+		case fieldAgentVersion:
+			d.info.AgentVersion = version(value)
+		case fieldProtocols:
+			d.protocol(value)
+		case fieldListenAddrs:
+			d.addr(value, peer)
+		}
+	}
+	return nil
+}
+
+func (d *draft) protocol(name []byte) {
+	_, double := d.protocols[string(name)]
+	if double || len(d.protocols) >= MaxProtocols || !validProtocol(name) {
+		d.info.Dropped++
+		return
+	}
+	if d.protocols == nil {
+		d.protocols = make(map[string]struct{})
+	}
+	s := string(name)
+	d.protocols[s] = struct{}{}
+	d.info.Protocols = append(d.info.Protocols, s)
+}
+
+func (d *draft) addr(raw []byte, peer identity.ID) {
+	_, double := d.addrs[string(raw)]
+	if double || len(d.addrs) >= MaxAddrs {
+		d.info.Dropped++
+		return
+	}
+	if d.addrs == nil {
+		d.addrs = make(map[string]struct{})
+	}
+	d.addrs[string(raw)] = struct{}{} // also if it is malformed: it costs no second look then
+	a, err := rawaddr.Parse(raw)
+	if err == nil {
+		a = withoutSelf(a, peer)
+	}
+	if err != nil || a == nil {
+		d.info.Dropped++
+		return
+	}
+	d.info.ListenAddrs = append(d.info.ListenAddrs, a)
+}
+
+// finish checks what has to hold for the message as a whole.
+func (d *draft) finish(peer identity.ID) (Info, error) {
+	if len(d.key) > 0 {
+		k, err := identity.UnmarshalPublicKey(d.key)
+		switch {
+		case err != nil:
+			d.info.Dropped++
+		case !peer.MatchesKey(k):
+			return Info{}, ErrWrongPeer
+		default:
+			d.info.PublicKey = k
+		}
+	}
+	if len(d.observed) > 0 {
+		if a, err := rawaddr.Parse(d.observed); err == nil {
+			d.info.Observed = a
+		} else {
+			d.info.Dropped++
+		}
+	}
+	if err := d.record(peer); err != nil {
+		return Info{}, err
+	}
+	return d.info, nil
+}
+
+// record opens the peer record. One that is valid and about somebody else is an attempt to poison
+// the peerstore (CVE-2023-40583); one that we cannot read may be of a newer kind and is left out.
+func (d *draft) record(peer identity.ID) error {
+	if len(d.info.Record) == 0 {
+		d.info.Record = nil
+		return nil
+	}
+	r, _, err := identity.OpenPeerRecord(d.info.Record)
+	switch {
+	case err == nil && r.ID == peer:
+	case err == nil || hostile(err):
+		return ErrWrongPeer
+	default:
+		d.info.Record = nil
+		d.info.Dropped++
+		return nil
+	}
+	kept := r.Addrs[:0]
+	for _, a := range r.Addrs {
+		if a = withoutSelf(a, peer); a != nil {
+			kept = append(kept, a)
+		} else {
+			d.info.Dropped++
+		}
+	}
+	r.Addrs = kept
+	d.info.Certified = &r
+	return nil
+}
+
+// withoutSelf removes the peer's own /p2p from the end of an address. It returns nil for what is
+// then empty or ends in another peer.
+func withoutSelf(a ma.Multiaddr, peer identity.ID) ma.Multiaddr {
+	rest, last := ma.SplitLast(a)
+	if last == nil || last.Code() != ma.P_P2P {
+		return a
+	}
+	if string(last.RawValue()) != string(peer) || len(rest) == 0 {
+		return nil
+	}
+	return rest
+}
+
+func validProtocol(name []byte) bool {
+	return len(name) > 0 && len(name) <= maxProtocolName && utf8.Valid(name)
+}
+
+// version makes text of what should be text.
+func version(b []byte) string {
+	cut := len(b) > maxVersion
+	if cut {
+		b = b[:maxVersion]
+	}
+	s := strings.ToValidUTF8(string(b), "\uFFFD")
+	for len(s) > maxVersion { // replacements are longer than what they replace
+		_, n := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-n]
+	}
+	return s
+}
