@@ -84,6 +84,13 @@ func (r Ref[M]) Stop() {
 	}
 }
 
+// StopAfter ends the actor once it has handled the control messages that wait for it.
+func (r Ref[M]) StopAfter() {
+	if r.c != nil {
+		_ = r.c.postControl(&actor.PoisonPill{})
+	}
+}
+
 // Done is closed when the actor has ended or was abandoned.
 func (r Ref[M]) Done() <-chan struct{} {
 	d := make(chan struct{})

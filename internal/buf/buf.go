@@ -103,3 +103,6 @@ func (b *Buf) Append(p []byte) int {
 	b.B = append(b.B, p[:n]...)
 	return n
 }
+
+// Discard releases a buffer that was sent to an actor that is gone.
+func (b *Buf) Discard(error) { b.Release() }

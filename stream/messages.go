@@ -1,0 +1,93 @@
+package stream
+
+import (
+	"errors"
+
+	"github.com/troupe-p2p/troupe/internal/buf"
+)
+
+// What an actor handler receives, in this order: Opened, then any of *Data and *Writable, at
+// most one RemoteClosed, then Ended, after which it is stopped.
+
+// Opened is the first message of a handler: here is its stream.
+type Opened struct{ Stream *Stream }
+
+// Data is received bytes. B is the handler's until its Receive returns; then the buffer and the
+// read credit go back by themselves. Hold keeps both until Release. At most one Data of a stream
+// is out at a time, and the next one uses the same memory.
+type Data struct {
+	Stream *Stream
+	B      []byte
+	b      *buf.Buf
+	n      int
+	held   bool
+}
+
+// Hold keeps the bytes and the read credit past the end of this turn: back-pressure. Release
+// must follow.
+func (d *Data) Hold() { d.held = true }
+
+// Release gives back what Hold kept. It may be called from any goroutine, once.
+func (d *Data) Release() {
+	d.held = false
+	d.Finish()
+}
+
+// Take makes the buffer the handler's own, to be given to Write or released. The read credit
+// still goes back at the end of the turn, or with Release after Hold.
+func (d *Data) Take() *buf.Buf {
+	b := d.b
+	d.b = nil
+	return b
+}
+
+// Finish implements actors.Finisher.
+func (d *Data) Finish() {
+	if d.held {
+		return
+	}
+	b, n := d.b, d.n
+	d.b, d.B, d.n = nil, nil, 0
+	if b != nil {
+		b.Release()
+	}
+	d.Stream.credit(n)
+}
+
+// Discard implements actors.Discarder.
+func (d *Data) Discard(error) {
+	d.held = false
+	d.Finish()
+}
+
+// Writable follows Blocked: the handler may write again.
+type Writable struct{ Stream *Stream }
+
+// RemoteClosed says that the remote sends nothing more.
+type RemoteClosed struct{ Stream *Stream }
+
+// Ended is the last message: Err is nil after an orderly end of both directions.
+type Ended struct {
+	Stream *Stream
+	Err    error
+}
+
+// Codes that Troupe sends with a reset beside those of the draft registry that go-libp2p uses
+// (0x1001 to 0x1fff). go-libp2p shows them; js-libp2p shows a plain reset.
+const (
+	// CodeHandlerPanic: the handler of the stream panicked. "TR" and a number.
+	CodeHandlerPanic uint32 = 0x5452_0001
+	// CodeLocalFault: the handler broke the rules of its own stream.
+	CodeLocalFault uint32 = 0x5452_0002
+	// CodeHandlerStuck: the handler was given up because it did not return.
+	CodeHandlerStuck uint32 = 0x5452_0003
+)
+
+var (
+	// ErrWriteWhileBlocked: an actor handler wrote before Writable; a local fault.
+	ErrWriteWhileBlocked = errors.New("local: write while Blocked")
+	// ErrClosed: the stream was used after it had been closed here; a local fault.
+	ErrClosed = errors.New("local: the stream is closed")
+	// ErrConnClosed: the connection below has ended.
+	ErrConnClosed = errors.New("the connection has ended")
+)
