@@ -1,5 +1,6 @@
 // The commands of ../control/control.go that this peer knows.
 import { once, setMaxListeners } from 'node:events'
+import { publicKeyFromProtobuf } from '@libp2p/crypto/keys'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { echoOnce, open, received, sendAll } from './streams.js'
@@ -134,7 +135,7 @@ async function identify (peer, req, signal) {
     ...describe(peer, connection),
     identify: {
       peer: it.peerId.toString(),
-      key_type: connection.remotePeer.publicKey.type.toLowerCase(),
+      key_type: publicKeyFromProtobuf(it.publicKey).type.toLowerCase(),
       protocol_version: it.protocolVersion ?? '',
       agent_version: it.agentVersion ?? '',
       protocols: it.protocols.toSorted(),

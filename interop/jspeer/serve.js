@@ -9,18 +9,32 @@ export async function serve (peer) {
 }
 
 function echo (stream) {
-  stream.addEventListener('message', (evt) => {
-    if (!stream.send(evt.data)) {
+  whenRead(stream, (data) => {
+    if (!stream.send(data)) {
       stream.pause()
       stream.onDrain().then(() => { if (stream.readStatus === 'paused') stream.resume() }, () => {})
     }
-  })
-  const close = () => { stream.close().catch((err) => stream.abort(err)) }
-  if (stream.readableEnded) {
-    close()
-  } else {
-    stream.addEventListener('end', close, { once: true })
+  }, () => { stream.close().catch((err) => stream.abort(err)) })
+}
+
+// whenRead calls each for what arrives and end once behind the last of it. The event 'end' alone
+// does not say that: if a short message and its end were read together with the negotiation of
+// the protocol, then the end has been told already and the message is still to come.
+export function whenRead (stream, each, end) {
+  const drained = () => stream.readableEnded && stream.readBufferLength === 0
+  let told = false
+  const tell = () => {
+    if (!told && drained()) {
+      told = true
+      end()
+    }
   }
+  stream.addEventListener('message', (evt) => {
+    each(evt.data)
+    tell()
+  })
+  stream.addEventListener('end', tell, { once: true })
+  tell()
 }
 
 // js-libp2p cannot put a code on the wire: the four bytes of the code are read and forgotten.

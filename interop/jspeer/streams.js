@@ -1,6 +1,6 @@
 // Helpers that read and write one stream without holding more than its windows.
 import { createHash, createCipheriv } from 'node:crypto'
-import { MAX_STREAMS } from './serve.js'
+import { MAX_STREAMS, whenRead } from './serve.js'
 
 const CHUNK = 64 * 1024
 
@@ -25,23 +25,16 @@ export function received (stream) {
   const hash = createHash('sha256')
   let bytes = 0
   return new Promise((resolve, reject) => {
-    // After a reset js-libp2p reports the end of data first and the reset behind it.
-    const done = () => {
+    stream.addEventListener('close', (evt) => { if (evt.error != null) reject(evt.error) }, { once: true })
+    whenRead(stream, (data) => {
+      bytes += data.byteLength
+      hash.update(data.subarray())
+    }, () => {
+      // After a reset js-libp2p reports the end of data first and the reset behind it.
       if (stream.status !== 'reset' && stream.status !== 'aborted') {
         resolve({ bytes, sha256: hash.digest('hex') })
       }
-    }
-    stream.addEventListener('message', (evt) => {
-      bytes += evt.data.byteLength
-      for (const part of evt.data[Symbol.iterator] != null && evt.data.subarray == null ? evt.data : [evt.data.subarray()]) {
-        hash.update(part)
-      }
     })
-    stream.addEventListener('end', done, { once: true })
-    stream.addEventListener('close', (evt) => { if (evt.error != null) reject(evt.error) }, { once: true })
-    if (stream.readableEnded) {
-      done()
-    }
   })
 }
 

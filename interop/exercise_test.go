@@ -1,0 +1,108 @@
+package interop_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/interop/control"
+	"github.com/troupe-p2p/troupe/interop/harness"
+)
+
+// wantConn fails unless a connection is what the peers were started to agree on.
+func wantConn(t *testing.T, why string, c *control.Conn, security string, early bool) {
+	t.Helper()
+	if c == nil {
+		t.Fatalf("%s: no connection is left", why)
+	}
+	if c.Security != securityID[security] || c.Muxer != yamux || c.Early != early {
+		t.Fatalf("%s: %s with %s, early muxer %v; want %s with %s, early muxer %v",
+			why, c.Security, c.Muxer, c.Early, securityID[security], yamux, early)
+	}
+}
+
+// pingsBack pings addr from p and checks the connection that carried it.
+func pingsBack(t *testing.T, p *harness.Peer, addr, security string, early bool) {
+	t.Helper()
+	r := p.Must(t, "pings are answered", control.Request{Cmd: control.Ping, Addr: addr, Count: 3})
+	if len(r.RTTs) != 3 {
+		t.Fatalf("%d of 3 pings came back", len(r.RTTs))
+	}
+	wantConn(t, "the pings' connection", r.Conn, security, early)
+}
+
+// subject is who is asked to identify itself.
+type subject struct {
+	id, addr, key, agent string
+	protocols            []string
+}
+
+// identifies lets p ask who is at addr.
+func identifies(t *testing.T, p *harness.Peer, want subject) {
+	t.Helper()
+	r := p.Must(t, "identify is answered", control.Request{Cmd: control.Identify, Addr: want.addr})
+	id := r.Identify
+	if id.Peer != want.id {
+		t.Errorf("identified as %s, want %s", id.Peer, want.id)
+	}
+	if id.KeyType != want.key {
+		t.Errorf("key type %s, want %s", id.KeyType, want.key)
+	}
+	if !strings.HasPrefix(id.AgentVersion, want.agent) {
+		t.Errorf("agent version %q, want %q at its beginning", id.AgentVersion, want.agent)
+	}
+	for _, proto := range append([]string{identify, idPush, pingProto}, want.protocols...) {
+		if !slices.Contains(id.Protocols, proto) {
+			t.Errorf("%s is not among the protocols %q", proto, id.Protocols)
+		}
+	}
+	listen, _, _ := strings.Cut(want.addr, "/p2p/")
+	if !slices.ContainsFunc(id.ListenAddrs, func(a string) bool { return strings.HasPrefix(a, listen) }) {
+		t.Errorf("%s is not among the addresses %q", listen, id.ListenAddrs)
+	}
+	if !id.SignedRecord {
+		t.Error("no signed peer record of the peer itself")
+	}
+	// js-libp2p does not show its own end of a connection.
+	if local := r.Conn.Local; local != "" && !strings.HasPrefix(id.ObservedAddr, local) {
+		t.Errorf("it observed us at %q, we are at %q", id.ObservedAddr, local)
+	}
+	if !strings.HasPrefix(id.ObservedAddr, "/ip4/127.0.0.1/tcp/") {
+		t.Errorf("observed address %q is not ours", id.ObservedAddr)
+	}
+}
+
+// bulk is how hard exercise works.
+type bulk struct {
+	bytes    int64 // echoed in total
+	streams  int   // in parallel
+	sequence int   // streams one after another
+	timeout  time.Duration
+}
+
+var (
+	light = bulk{bytes: 4 << 20, streams: 4, sequence: 50, timeout: 30 * time.Second}
+	heavy = bulk{bytes: 64 << 20, streams: 16, sequence: 1000, timeout: 120 * time.Second}
+)
+
+// exercise runs everything that an echo protocol can show, from p against addr.
+func exercise(t *testing.T, p *harness.Peer, addr string, b bulk) {
+	t.Helper()
+	r := p.MustWithin(t, b.timeout, "every byte is echoed on parallel streams",
+		control.Request{Cmd: control.Echo, Addr: addr, Bytes: b.bytes, Streams: b.streams})
+	if r.Transfer.Bytes != b.bytes {
+		t.Errorf("%d bytes were echoed, want %d", r.Transfer.Bytes, b.bytes)
+	}
+	// Less than the first window, so that all of it can be sent before any of it is read.
+	const fitsTheWindow = 128 << 10
+	p.Must(t, "the answer comes in full after our half is closed",
+		control.Request{Cmd: control.HalfClose, Addr: addr, Bytes: fitsTheWindow})
+	p.Must(t, "a reset stream harms no other",
+		control.Request{Cmd: control.Reset, Addr: addr, Code: 7})
+	r = p.MustWithin(t, b.timeout, "streams in sequence",
+		control.Request{Cmd: control.Sequence, Addr: addr, Count: b.sequence, Bytes: 100})
+	if r.Conn.Count != 1 {
+		t.Errorf("%d connections at the end, want the one that was there from the beginning", r.Conn.Count)
+	}
+}

@@ -1,0 +1,11 @@
+// Package harness starts the programs of an interop test, talks to them and ends them.
+//
+//	Build  go build of gopeer, hostile and cmd/troupe, once a test run, into a temporary folder
+//	Proc   one child: JSON lines in and out, stderr kept for the failure report, killed at the end
+//	Peer   a foreign node (gopeer or jspeer) that answers commands of package control
+//	Node   `troupe up`: its ready line, its events, its inspection pages, its end by signal
+//	Attack a run of the hostile program
+//
+// Every wait has a deadline, and nothing sleeps to synchronise. A missing program fails the
+// test: an interop test that is skipped proves nothing.
+package harness
