@@ -78,6 +78,9 @@ func (b *Budget) Why() *Exhausted {
 	return e
 }
 
+// Why explains a refusal of the budget.
+func (h *Holder) Why() *Exhausted { return h.b.Why() }
+
 // Give returns n units; more than the holder has is an error of the caller and is cut.
 func (h *Holder) Give(n int64) {
 	h.b.mu.Lock()

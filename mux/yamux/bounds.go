@@ -11,6 +11,8 @@ func Bounds() []bound.Bound {
 			Attack: "SYN flood"},
 		{Name: "mux/yamux: bytes delivered and not consumed, per stream", Cap: DefaultMaxWindow,
 			Attack: "data beyond the window, lengths of 2^32-1"},
+		{Name: "mux/yamux: bytes delivered and not consumed, per session", Cap: DefaultMaxHeld,
+			Attack: "a full first window on every stream that may be open"},
 		{Name: "mux/yamux: bytes by which windows grow in sum", Cap: DefaultWindowBudget,
 			Attack: "many streams that each earn a wide window and then go unread"},
 		{Name: "mux/yamux: bytes kept of an unfinished frame", Cap: HeaderSize,

@@ -13,6 +13,7 @@ const ProtocolWindow = 256 << 10
 const (
 	DefaultMaxWindow    = 16 << 20
 	DefaultWindowBudget = 64 << 20
+	DefaultMaxHeld      = 128 << 20
 	DefaultMaxFrame     = 64 << 10
 
 	DefaultMaxInboundStreams = 2048
@@ -39,6 +40,10 @@ type Config struct {
 	// WindowBudget is how many bytes the receive windows of one session may grow by in sum,
 	// beyond ProtocolWindow each. Default 64 MiB; negative: windows do not grow.
 	WindowBudget int
+	// MaxHeld is how many bytes all streams together may have delivered that are not consumed.
+	// A stream whose data would pass it is reset. Default 128 MiB. (Each stream's own bound is
+	// its window, and ProtocolWindow cannot be withheld from any stream that is open.)
+	MaxHeld int
 	// MaxFrame is the longest body of a data frame that we send, in bytes. Default 64 KiB.
 	// A small one is fairer between streams, a large one cheaper.
 	MaxFrame int
@@ -79,6 +84,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxWindow, DefaultMaxWindow, ProtocolWindow, math.MaxInt32)
 	def(&c.InitialWindow, ProtocolWindow, ProtocolWindow, c.MaxWindow)
 	def(&c.WindowBudget, DefaultWindowBudget, 0, math.MaxInt)
+	def(&c.MaxHeld, DefaultMaxHeld, ProtocolWindow, math.MaxInt)
 	def(&c.MaxFrame, DefaultMaxFrame, 1, math.MaxInt32)
 	def(&c.MaxInboundStreams, DefaultMaxInboundStreams, 0, math.MaxInt32)
 	def(&c.AcceptBacklog, DefaultAcceptBacklog, 0, math.MaxInt32)

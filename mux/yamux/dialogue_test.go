@@ -341,9 +341,20 @@ func TestLocalGoAwayWaitsForStreams(t *testing.T) {
 
 	z := newScript(t, Config{}, Client)
 	z.dial()
+	if got := z.s.Stats().Outbound; got != 1 {
+		t.Fatalf("%d streams", got)
+	}
 	z.s.GoAway(z.now, GoAwayNormal)
 	z.s.GoAway(z.now, GoAwayNormal)
 	z.want("so does asking twice", "goaway 0 0")
+	z.s.GoAway(z.now, 5)
+	z.want("the end comes once")
+	if _, err := z.s.OpenStream(z.now); !errors.As(err, &gone) || gone.Code != GoAwayNormal {
+		t.Fatalf("OpenStream after the end: %v", err)
+	}
+	if _, ok := z.s.Stream(1); ok {
+		t.Fatal("a stream is left")
+	}
 }
 
 func TestConduitEnds(t *testing.T) {
@@ -415,5 +426,23 @@ func TestStreamIDsRunOut(t *testing.T) {
 	}
 	if _, err := s.OpenStream(start); !errors.Is(err, ErrStreamsExhausted) {
 		t.Fatalf("past the last ID: %v", err)
+	}
+}
+
+func TestErrorsSayWhoIsGuilty(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{ErrWindowExceeded, "yamux: remote: data beyond the window we granted"},
+		{ErrOpenBacklog, "yamux: limit: too many opened streams that the remote has not acknowledged"},
+		{ErrUnknownStream, "yamux: local: no such stream, or it has ended"},
+		{&Error{What: "odd"}, "yamux: unknown: odd"},
+		{&GoAwayError{Code: 0x1006}, "yamux: local: session is going away, code 0x1006"},
+		{&ClosedError{}, "yamux: remote: connection ended"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }

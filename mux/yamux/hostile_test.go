@@ -93,6 +93,22 @@ func TestDataIsHeldToTheWindowToTheByte(t *testing.T) {
 	}
 }
 
+func TestUnconsumedDataOfAllStreamsIsBounded(t *testing.T) {
+	x := newScript(t, Config{MaxHeld: ProtocolWindow + 10}, Server)
+	x.open(1)
+	x.open(3)
+	x.send(Header{Type: TypeData, ID: 1, Length: ProtocolWindow}, zeros(ProtocolWindow))
+	x.send(Header{Type: TypeData, ID: 3, Length: 10}, zeros(10))
+	x.evs = nil
+	x.send(Header{Type: TypeData, ID: 3, Length: 1}, "x")
+	x.want("the stream that goes past the cap is reset", "window RST 3 4098")
+	x.see("which is told", "reset 3 0x1002 local", "closed 3")
+	x.s.Consumed(x.now, 1, 100)
+	x.open(5)
+	x.send(Header{Type: TypeData, ID: 5, Length: 2}, "ok")
+	x.see("others go on when there is room", `data 5 "ok"`)
+}
+
 func TestSYNFloodIsRefusedPastTheCaps(t *testing.T) {
 	x := newScript(t, Config{}, Server)
 	const syns = 100_000
@@ -443,6 +459,8 @@ func checkBounds(t testing.TB, s *Session) {
 		t.Fatalf("%d streams not accepted", st.Unaccepted)
 	case st.Unacked > s.cfg.OpenBacklog:
 		t.Fatalf("%d streams not acknowledged", st.Unacked)
+	case st.Held > s.cfg.MaxHeld:
+		t.Fatalf("%d bytes held", st.Held)
 	case st.Grown > s.cfg.WindowBudget || st.Grown < 0:
 		t.Fatalf("windows grown by %d", st.Grown)
 	case s.pongs.n > s.cfg.PingBacklog:

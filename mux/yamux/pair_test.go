@@ -1,6 +1,7 @@
 package yamux
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -222,7 +223,7 @@ func (p *pair) step() {
 	case op == 0:
 		if id, err := x.s.OpenStream(p.now); err == nil {
 			x.add(id, true)
-		} else if err != ErrOpenBacklog {
+		} else if !errors.Is(err, ErrOpenBacklog) {
 			p.fatal(x, "OpenStream: %v", err)
 		}
 	case op == 1:

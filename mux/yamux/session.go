@@ -1,6 +1,7 @@
 package yamux
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -184,7 +185,8 @@ func (s *Session) end(err error, tell bool) {
 	s.streams, s.free = nil, nil
 	s.controlq, s.dataq = queue{k: controlQueue}, queue{k: dataQueue}
 	s.pongs = ring[uint32]{}
-	if _, orderly := err.(*GoAwayError); !orderly || !tell {
+	if !s.draining {
+		// A drained session has told every stream's end; its last resets go out too.
 		s.resets, s.owed = ring[reset]{}, 0
 	}
 	s.ping = pinger{}
@@ -192,12 +194,15 @@ func (s *Session) end(err error, tell bool) {
 	s.inbound, s.unaccepted, s.unacked, s.held, s.grown = 0, 0, 0, 0, 0
 }
 
+// endCode is the GoAway code that says err.
 func endCode(err error) uint32 {
-	switch e := err.(type) {
-	case *Error:
-		return e.Code
-	case *GoAwayError:
-		return e.Code
+	var fault *Error
+	if errors.As(err, &fault) {
+		return fault.Code
+	}
+	var gone *GoAwayError
+	if errors.As(err, &gone) {
+		return gone.Code
 	}
 	return GoAwayNormal
 }

@@ -176,6 +176,10 @@ func (s *Session) recvBody() {
 	case st == nil:
 		return
 	case !st.readClosed:
+		if n > s.cfg.MaxHeld-s.held {
+			s.abort(st, ResetResourceLimit)
+			return
+		}
 		st.held += n
 		s.held += n
 		s.events.push(Event{Kind: Data, ID: st.id, P: p, N: n})
@@ -198,9 +202,14 @@ func (s *Session) discard(st *stream, n int) bool {
 		s.credit(st, false)
 		return true
 	}
-	s.events.push(Event{Kind: StreamReset, ID: st.id, Code: st.readCode})
-	s.reset(st, st.readCode)
+	s.abort(st, st.readCode)
 	return false
+}
+
+// abort is a reset that the caller did not ask for.
+func (s *Session) abort(st *stream, code uint32) {
+	s.events.push(Event{Kind: StreamReset, ID: st.id, Code: code})
+	s.reset(st, code)
 }
 
 func (s *Session) recvFIN(st *stream) {
