@@ -446,3 +446,20 @@ func TestErrorsSayWhoIsGuilty(t *testing.T) {
 		}
 	}
 }
+
+func TestACancelledBodyThatWasInLineLeavesItsSYNBehind(t *testing.T) {
+	x := newScript(t, Config{}, Client)
+	var ids [2]uint32
+	for i := range ids {
+		ids[i], _ = x.s.OpenStream(x.now)
+		if err := x.s.Write(x.now, ids[i], []byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hdr, _, _ := x.s.NextWrite() // the first body; both SYNs were left to ride
+	if h, _ := ParseHeader(hdr); show(h) != "data SYN 1 5" {
+		t.Fatal(show(h))
+	}
+	x.s.CancelWrite(ids[1])
+	x.want("the second stream is announced all the same", "window SYN 3 0")
+}

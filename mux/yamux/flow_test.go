@@ -153,3 +153,14 @@ func TestIdleSessionGivesMemoryBack(t *testing.T) {
 	x.evs = nil
 	x.open(201)
 }
+
+func TestDroppedDataDoesNotWidenTheWindow(t *testing.T) {
+	x := measured(t, Config{}, time.Second)
+	x.s.CloseRead(x.now, 1, 0)
+	for range 8 {
+		x.fill(1, ProtocolWindow/2)
+	}
+	if got := window(x, 1); got != ProtocolWindow {
+		t.Fatalf("grew to %d for data that nobody reads", got)
+	}
+}

@@ -506,3 +506,47 @@ func TestBoundsAreNamedOnceAndHaveCaps(t *testing.T) {
 		seen[b.Name] = true
 	}
 }
+
+func TestUpdatesThatCrossAnOrderlyEndAreFree(t *testing.T) {
+	x := newScript(t, Config{ControlBurst: 1, ControlRate: 1}, Server)
+	for n := range uint32(10) {
+		id := 2*n + 1
+		x.open(id)
+		x.send(Header{Type: TypeWindowUpdate, Flags: FlagFIN, ID: id})
+		if err := x.s.CloseWrite(x.now, id); err != nil {
+			t.Fatal(err)
+		}
+		x.drain()
+		x.evs, x.out = nil, nil
+		for range lateFrames {
+			x.send(Header{Type: TypeWindowUpdate, ID: id, Length: 1})
+		}
+	}
+	if err := x.s.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSmallWritesEarnNoMoreThanTheirBytes(t *testing.T) {
+	x := newScript(t, Config{}, Client)
+	id := x.dial()
+	x.s.control.level = 0
+	for range 10 * earnPerToken {
+		if err := x.s.Write(x.now, id, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		x.drain()
+	}
+	if got := x.s.control.level; got != 10 {
+		t.Fatalf("earned %d, want 10", got)
+	}
+}
+
+func TestAFaultyRemoteGetsOnlyTheGoAway(t *testing.T) {
+	x := newScript(t, Config{MaxInboundStreams: 1}, Server)
+	x.open(1)
+	bad := Header{Type: TypeWindowUpdate, Flags: FlagSYN, ID: 3}.Append(nil)
+	bad = Header{Type: TypePing, Flags: FlagSYN}.Append(bad)
+	x.raw(append(bad, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9))
+	x.want("what was waiting for it is dropped", "goaway 0 1")
+}

@@ -11,6 +11,9 @@ const maxOwedResets = 8192
 //
 // Control frames come first: each answers something and there are few. Bodies then take turns,
 // one frame each, as far as their windows reach.
+//
+// It knows the time only from the latest other call. After a stall of the conduit, call
+// HandleTimeout first, or the wait counts into a round trip.
 func (s *Session) NextWrite() (hdr, body []byte, ok bool) {
 	h, ok := s.nextControl()
 	if !ok {
