@@ -16,6 +16,8 @@ type Feed[T any] struct {
 	lost   uint64
 	closed error
 	wake   chan struct{}
+
+	onClose func() // set before the feed is handed out
 }
 
 // NewFeed makes a feed that holds at most limit values.
@@ -98,4 +100,7 @@ func (f *Feed[T]) Close(err error) {
 	}
 	f.mu.Unlock()
 	f.signal()
+	if f.onClose != nil {
+		f.onClose()
+	}
 }

@@ -1,0 +1,65 @@
+package actors
+
+import (
+	"context"
+	"sync"
+)
+
+// Hub spreads values to any number of feeds. The sender never waits for any of them.
+type Hub[T any] struct {
+	mu    sync.Mutex
+	feeds []*Feed[T]
+	over  error
+}
+
+// Emit puts v into every feed.
+func (h *Hub[T]) Emit(v T) {
+	h.mu.Lock()
+	feeds := h.feeds // replaced as a whole, never changed in place
+	h.mu.Unlock()
+	for _, f := range feeds {
+		f.Put(v)
+	}
+}
+
+// Subscribe adds a feed of at most limit values, until ctx is done.
+func (h *Hub[T]) Subscribe(ctx context.Context, limit int) *Feed[T] {
+	f := NewFeed[T](limit)
+	h.mu.Lock()
+	if h.over != nil {
+		f.Close(h.over)
+		h.mu.Unlock()
+		return f
+	}
+	h.feeds = append(h.feeds[:len(h.feeds):len(h.feeds)], f)
+	h.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() {
+		h.remove(f)
+		f.Close(context.Cause(ctx))
+	})
+	f.onClose = func() { stop() }
+	return f
+}
+
+func (h *Hub[T]) remove(f *Feed[T]) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kept := make([]*Feed[T], 0, len(h.feeds))
+	for _, o := range h.feeds {
+		if o != f {
+			kept = append(kept, o)
+		}
+	}
+	h.feeds = kept
+}
+
+// Close ends every feed with err, and those that are added later.
+func (h *Hub[T]) Close(err error) {
+	h.mu.Lock()
+	feeds := h.feeds
+	h.feeds, h.over = nil, err
+	h.mu.Unlock()
+	for _, f := range feeds {
+		f.Close(err)
+	}
+}

@@ -1,0 +1,21 @@
+package messages
+
+import (
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+)
+
+// Link is a connection that is ready to carry streams, before it has an actor: either a Raw
+// conduit with its security, or a Muxed conduit. Whoever holds it uses it or closes it.
+type Link struct {
+	Endpoints conduit.Endpoints
+	Peer      identity.ID
+	PublicKey identity.PublicKey
+	Secured   conduit.Secured
+	Muxed     conduit.Muxed
+}
+
+// Close ends a link that nobody uses.
+func (l *Link) Close() {
+	conduit.Conduit{Raw: l.Secured.Raw, Muxed: l.Muxed}.Abandon()
+}

@@ -1,0 +1,45 @@
+package messages
+
+// Peer is what the actor of one remote receives.
+type Peer interface{ peer() }
+
+// StreamsChanged says how many streams a connection carries now.
+type StreamsChanged struct {
+	Peer
+	Conn    uint64
+	Streams int
+}
+
+// ConnEnded says that a connection is over; its actor stops by itself.
+type ConnEnded struct {
+	Peer
+	Conn   uint64
+	Code   uint32
+	Remote bool // the remote ended it, with Code
+	Err    error
+}
+
+// AddLink gives a peer's actor an inbound connection that the node's limits admit.
+type AddLink struct {
+	Peer
+	Conn uint64
+	Link *Link
+}
+
+// Discard implements actors.Discarder.
+func (m *AddLink) Discard(error) { m.Link.Close() }
+
+// Dialled is the outcome of one attempt of a dial; Link is nil if Err is set.
+type Dialled struct {
+	Peer
+	Attempt uint64
+	Link    *Link
+	Err     error
+}
+
+// Discard implements actors.Discarder.
+func (m *Dialled) Discard(error) {
+	if m.Link != nil {
+		m.Link.Close()
+	}
+}
