@@ -51,6 +51,10 @@ func build(name string) (string, error) {
 	}
 	target := "./" + name
 	if name == "troupe" {
+		// A binary from elsewhere, such as a release, can be put to the same tests.
+		if path := os.Getenv("INTEROP_TROUPE"); path != "" {
+			return filepath.Abs(path)
+		}
 		dir, target = filepath.Dir(dir), "./cmd/troupe"
 	}
 	out := filepath.Join(binDir, name)

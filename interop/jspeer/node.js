@@ -30,7 +30,12 @@ export async function startNode ({ listen, security, key, noEarly }) {
     transports: [tcp()],
     connectionEncrypters: encrypters.map((make) => watched(make, early, noEarly)),
     streamMuxers: [yamux()],
-    services: { identify: identify({ maxInboundStreams: 64, maxOutboundStreams: 64 }), identifyPush: identifyPush(), ping: ping() },
+    // One stream at a time, the default, is refused while the last one is still closing.
+    services: {
+      identify: identify({ maxInboundStreams: 64, maxOutboundStreams: 64 }),
+      identifyPush: identifyPush(),
+      ping: ping({ maxInboundStreams: 64, maxOutboundStreams: 64 })
+    },
     connectionGater: { denyDialMultiaddr: () => false },
     connectionManager: { inboundConnectionThreshold: Infinity, maxConnections: 10_000 },
     connectionMonitor: { enabled: false },
