@@ -102,24 +102,10 @@ func New(cfg Config) *Table {
 	return t
 }
 
-// Source is the prefix that an address is counted under: one IPv4 address, or the /56 that an
-// IPv6 customer usually gets. Whatever has no address (a relayed connection) shares the zero
-// prefix.
-func Source(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 32
-	if a.Is6() {
-		bits = 56
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
-}
-
 // Admit takes a connection in and returns the connections that lose their slot for it, which
 // the caller closes; no Done is needed for them. The slice is valid until the next call.
+// source is addrs.LimitPrefix of the remote's IP; what has none (a relayed connection) shares the
+// zero prefix.
 // An id that is in the table already stays as it is.
 func (t *Table) Admit(now time.Time, id uint64, source netip.Prefix) (evict []uint64) {
 	if t.entries[id] != nil {

@@ -5,30 +5,13 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/troupe-p2p/troupe/addrs"
 )
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func ip(s string) netip.Prefix { return Source(netip.MustParseAddr(s)) }
-
-func TestSourceIsWhatOneCustomerHas(t *testing.T) {
-	for in, want := range map[string]string{
-		"192.0.2.7":            "192.0.2.7/32",
-		"::ffff:192.0.2.7":     "192.0.2.7/32",
-		"2001:db8:1:2345::9":   "2001:db8:1:2300::/56",
-		"2001:db8:1:2399::1":   "2001:db8:1:2300::/56",
-		"fe80::1%eth0":         "fe80::/56",
-		"127.0.0.1":            "127.0.0.1/32",
-		"::ffff:127.0.0.1%lo0": "127.0.0.1/32",
-	} {
-		if got := ip(in).String(); got != want {
-			t.Errorf("Source(%s) = %s, want %s", in, got, want)
-		}
-	}
-	if got := Source(netip.Addr{}); got != (netip.Prefix{}) {
-		t.Errorf("no address counts under %v, want the zero prefix", got)
-	}
-}
+func ip(s string) netip.Prefix { return addrs.LimitPrefix(netip.MustParseAddr(s)) }
 
 // TestWhoPays plays one admission into a full table.
 func TestWhoPays(t *testing.T) {
@@ -190,7 +173,7 @@ func BenchmarkAdmitUnderFlood(b *testing.B) {
 	table := New(Config{})
 	var source [1000]netip.Prefix
 	for i := range source {
-		source[i] = Source(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}))
+		source[i] = addrs.LimitPrefix(netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i)}))
 	}
 	b.ReportAllocs()
 	for i := uint64(0); b.Loop(); i++ {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/troupe-p2p/troupe/addrs"
 )
 
 // step is one move of a connection's life: at some time after its start it reaches a stage.
@@ -104,7 +106,7 @@ func (f flood) run(t *testing.T) int {
 		if closed > 0 {
 			closed--
 			n := r.IntN(f.sources)
-			admit(Source(netip.AddrFrom4([4]byte{127, 1, byte(n >> 8), byte(n)})), true, f.script(r))
+			admit(addrs.LimitPrefix(netip.AddrFrom4([4]byte{127, 1, byte(n >> 8), byte(n)})), true, f.script(r))
 		}
 		at(time.Second/time.Duration(f.rate), attack)
 	}
@@ -157,7 +159,7 @@ func upTo(stage Stage) func(*rand.Rand) []step {
 func spread(r *rand.Rand) []step { return upTo(Stage(r.IntN(int(Secured))))(r) }
 
 func elsewhere(i int) netip.Prefix {
-	return Source(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}))
+	return addrs.LimitPrefix(netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}))
 }
 func oneHost(int) netip.Prefix      { return ip("127.0.0.1") }
 func theAttackers(int) netip.Prefix { return ip("127.1.0.0") }

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
-	"github.com/troupe-p2p/troupe/internal/rawaddr"
 
 	ma "github.com/multiformats/go-multiaddr"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -29,7 +29,7 @@ type draft struct {
 	key       []byte
 	observed  []byte
 	protocols map[string]struct{} // to find doubles; len <= MaxProtocols
-	addrs     map[string]struct{} // to find doubles; len <= MaxAddrs
+	seen      map[string]struct{} // addresses, to find doubles; len <= MaxAddrs
 }
 
 // merge takes in one part, which it does not keep.
@@ -90,16 +90,16 @@ func (d *draft) protocol(name []byte) {
 }
 
 func (d *draft) addr(raw []byte, peer identity.ID) {
-	_, double := d.addrs[string(raw)]
-	if double || len(d.addrs) >= MaxAddrs {
+	_, double := d.seen[string(raw)]
+	if double || len(d.seen) >= MaxAddrs {
 		d.info.Dropped++
 		return
 	}
-	if d.addrs == nil {
-		d.addrs = make(map[string]struct{})
+	if d.seen == nil {
+		d.seen = make(map[string]struct{})
 	}
-	d.addrs[string(raw)] = struct{}{} // also if it is malformed: it costs no second look then
-	a, err := rawaddr.Parse(raw)
+	d.seen[string(raw)] = struct{}{} // also if it is malformed: it costs no second look then
+	a, err := addrs.Parse(raw)
 	if err == nil {
 		a = withoutSelf(a, peer)
 	}
@@ -111,7 +111,8 @@ func (d *draft) addr(raw []byte, peer identity.ID) {
 }
 
 // finish checks what has to hold for the message as a whole.
-func (d *draft) finish(peer identity.ID) (Info, error) {
+func (d *draft) finish(cfg Config) (Info, error) {
+	peer := cfg.Peer
 	if len(d.key) > 0 {
 		k, err := identity.UnmarshalPublicKey(d.key)
 		switch {
@@ -124,7 +125,7 @@ func (d *draft) finish(peer identity.ID) (Info, error) {
 		}
 	}
 	if len(d.observed) > 0 {
-		if a, err := rawaddr.Parse(d.observed); err == nil {
+		if a, err := addrs.Parse(d.observed); err == nil {
 			d.info.Observed = a
 		} else {
 			d.info.Dropped++
@@ -132,6 +133,12 @@ func (d *draft) finish(peer identity.ID) (Info, error) {
 	}
 	if err := d.record(peer); err != nil {
 		return Info{}, err
+	}
+	if cfg.Remote != nil {
+		d.info.ListenAddrs = d.heard(d.info.ListenAddrs, cfg.Remote)
+		if d.info.Certified != nil {
+			d.info.Certified.Addrs = d.heard(d.info.Certified.Addrs, cfg.Remote)
+		}
 	}
 	return d.info, nil
 }
@@ -169,14 +176,17 @@ func (d *draft) record(peer identity.ID) error {
 // withoutSelf removes the peer's own /p2p from the end of an address. It returns nil for what is
 // then empty or ends in another peer.
 func withoutSelf(a ma.Multiaddr, peer identity.ID) ma.Multiaddr {
-	rest, last := ma.SplitLast(a)
-	if last == nil || last.Code() != ma.P_P2P {
-		return a
-	}
-	if string(last.RawValue()) != string(peer) || len(rest) == 0 {
+	rest, id, err := addrs.SplitPeer(a)
+	if err != nil || id != "" && id != peer {
 		return nil
 	}
 	return rest
+}
+
+func (d *draft) heard(claimed []ma.Multiaddr, remote ma.Multiaddr) []ma.Multiaddr {
+	kept := addrs.Heard(claimed, addrs.ScopeOf(remote))
+	d.info.Dropped += len(claimed) - len(kept)
+	return kept
 }
 
 func validProtocol(name []byte) bool {

@@ -99,6 +99,9 @@ func (i Info) Addrs() []ma.Multiaddr {
 type Config struct {
 	// Peer is the authenticated remote of the connection.
 	Peer identity.ID
+	// Remote is where the connection comes from. Addresses that a peer there cannot know to
+	// be its own are left out (a public peer's loopback). Default nil: all are taken.
+	Remote ma.Multiaddr
 	// Timeout bounds the whole message, however it drips. Default 5 s.
 	Timeout time.Duration
 }

@@ -365,6 +365,30 @@ func TestAddressesOfOthersAndMalformedOnesAreLeftOut(t *testing.T) {
 	}
 }
 
+func TestWhoComesFromTheInternetCannotNameOurNeighbours(t *testing.T) {
+	alice := newNode(t, 1)
+	claims := []string{"/ip4/127.0.0.1/tcp/1", "/ip4/10.1.2.3/tcp/1", "/ip4/1.2.3.4/tcp/1"}
+	info := Info{Record: alice.record(t, 1, claims...)}
+	for _, c := range claims {
+		info.ListenAddrs = append(info.ListenAddrs, addr(t, c))
+	}
+	stream, _ := Encode(nil, info)
+	for remote, kept := range map[string]int{"/ip4/8.8.8.8/tcp/9": 1, "/ip4/192.168.1.1/tcp/9": 2, "/ip4/127.0.0.1/tcp/9": 3, "": 3} {
+		cfg := Config{Peer: alice.id}
+		if remote != "" {
+			cfg.Remote = addr(t, remote)
+		}
+		r := NewReader(cfg, epoch)
+		if err := r.HandleBytes(epoch, stream); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.HandleEnd(epoch)
+		if err != nil || len(got.ListenAddrs) != kept || len(got.Certified.Addrs) != kept {
+			t.Errorf("from %q: %v and %v, %v; want %d", remote, got.ListenAddrs, got.Certified, err, kept)
+		}
+	}
+}
+
 func TestDrippingDoesNotMoveTheDeadline(t *testing.T) {
 	r := NewReader(Config{}, epoch)
 	now := epoch

@@ -90,7 +90,7 @@ func (r *Reader) HandleEnd(now time.Time) (Info, error) {
 	case r.inner || r.heads > 0 || r.parts == 0:
 		r.fail(ErrTruncated)
 	default:
-		info, err := r.draft.finish(r.cfg.Peer)
+		info, err := r.draft.finish(r.cfg)
 		if err == nil {
 			r.draft = draft{}
 			r.fail(errDone)
