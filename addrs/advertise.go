@@ -40,36 +40,34 @@ func (n Announcement) Advertised(viewer Scope) []ma.Multiaddr {
 
 func useful(a ma.Multiaddr, viewer Scope) bool {
 	switch ScopeOf(a) {
-	case Unspecified, Reserved:
+	case Unspecified:
 		return false
 	case InProcess:
 		return viewer == InProcess
 	case Loopback:
-		return viewer == Loopback || viewer == InProcess
+		return here(viewer)
 	case LinkLocal:
-		return viewer == Loopback || viewer == LinkLocal || viewer == Private || viewer == InProcess
+		return near(viewer)
 	}
 	return true
 }
 
 // Heard is the part of claimed that a peer, seen at an address of the scope speaker, can know to be
-// its own: nobody on the internet can say what listens on our loopback or in our network, and a
-// node that believes it dials its own neighbours (reliability: B12, addresses of others).
+// its own. Nobody on the internet can say what listens on our loopback or in our network; a node
+// that believes it can be made to dial its own neighbours.
 func Heard(claimed []ma.Multiaddr, speaker Scope) []ma.Multiaddr {
 	var out []ma.Multiaddr
 	for _, a := range claimed {
 		ok := false
 		switch ScopeOf(a) {
-		case Public, Named:
+		case Public, Named, Unknown:
 			ok = true
-		case Private, LinkLocal:
-			ok = speaker == Private || speaker == LinkLocal || speaker == Loopback || speaker == InProcess
+		case Private, LinkLocal, Reserved:
+			ok = near(speaker)
 		case Loopback:
-			ok = speaker == Loopback || speaker == InProcess
+			ok = here(speaker)
 		case InProcess:
 			ok = speaker == InProcess
-		case Unknown:
-			ok = IsRelayed(a) || speaker == InProcess
 		}
 		if ok {
 			out = append(out, a)
@@ -78,21 +76,27 @@ func Heard(claimed []ma.Multiaddr, speaker Scope) []ma.Multiaddr {
 	return out
 }
 
+// here: on this machine. near: on this machine or in a network that is not the internet, which
+// in laboratories may well be numbered from a reserved block.
+func here(s Scope) bool { return s == Loopback || s == InProcess }
+
+func near(s Scope) bool { return here(s) || s == LinkLocal || s == Private || s == Reserved }
+
 // ExpandUnspecified replaces addresses on all interfaces (0.0.0.0, ::) by one for each IP of the
 // same family. Others stay. IPv6 link-local addresses are left out: without their zone, which means
 // nothing elsewhere, they cannot be dialled.
 func ExpandUnspecified(listen []ma.Multiaddr, interfaces []netip.Addr) []ma.Multiaddr {
 	var out []ma.Multiaddr
 	for _, a := range listen {
-		any, ok := IP(a)
-		if !ok || !any.IsUnspecified() {
+		wild, ok := IP(a)
+		if !ok || !wild.IsUnspecified() {
 			out = append(out, a)
 			continue
 		}
 		i := host(a)
 		for _, ip := range interfaces {
 			ip = ip.Unmap()
-			if !ip.IsValid() || ip.Is4() != any.Is4() || ip.IsUnspecified() || ip.Is6() && ip.IsLinkLocalUnicast() {
+			if !ip.IsValid() || ip.Is4() != wild.Is4() || ip.IsUnspecified() || ip.Is6() && ip.IsLinkLocalUnicast() {
 				continue
 			}
 			if c, err := ma.NewComponent(a[i].Protocol().Name, ip.WithZone("").String()); err == nil {

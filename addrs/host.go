@@ -150,3 +150,12 @@ func LimitPrefix(ip netip.Addr) netip.Prefix {
 	}
 	return p
 }
+
+// PrefixOf is the LimitPrefix of the IP in a.
+func PrefixOf(a ma.Multiaddr) (netip.Prefix, bool) {
+	ip, ok := IP(a)
+	if !ok {
+		return netip.Prefix{}, false
+	}
+	return LimitPrefix(ip), true
+}

@@ -50,7 +50,7 @@ func fault(s string) string {
 		if ap, err := netip.ParseAddrPort(s); err == nil {
 			return "it must begin with a slash: write " + FromAddrPort("tcp", ap).String()
 		}
-		if host, port, ok := strings.Cut(s, ":"); ok && host != "" && port != "" && !strings.ContainsAny(s, "/ ") {
+		if host, port, ok := strings.Cut(s, ":"); ok && isHostname(host) && port != "" && strings.Trim(port, "0123456789") == "" {
 			return "it must begin with a slash: write /dns/" + host + "/tcp/" + port
 		}
 		return "it must begin with a slash"
@@ -80,6 +80,11 @@ func fault(s string) string {
 		parts = parts[2:]
 	}
 	return "its components do not fit together"
+}
+
+// isHostname is only for the suggestion above, so it takes the plain ones.
+func isHostname(s string) bool {
+	return s != "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-._") == ""
 }
 
 func wrongValue(p ma.Protocol, value string) string {

@@ -75,7 +75,11 @@ func TestEnvelopeIsForItsPurposeOnly(t *testing.T) {
 func TestEveryBitOfAnEnvelopeCounts(t *testing.T) {
 	for _, kind := range allTypes {
 		b := seal(t, testKey(t, kind, 1), "domain", "type", []byte("payload"))
-		for bit := range len(b) * 8 {
+		step := 1
+		if kind == RSA { // slow: one or two bits of each byte, another one each time
+			step = 7
+		}
+		for bit := 0; bit < len(b)*8; bit += step {
 			b[bit/8] ^= 1 << (bit % 8)
 			if e, err := OpenEnvelope(b, []byte("type"), "domain"); err == nil {
 				t.Errorf("%v: bit %d of byte %d flipped: %+v", kind, bit%8, bit/8, e)

@@ -67,7 +67,7 @@ func Decode(s string) (ID, error) {
 		if err != nil {
 			return "", fmt.Errorf("peer ID %q is not base58: %w", s, ErrMalformed)
 		}
-		return IDFromBytes(b)
+		return named(s, b)
 	}
 	c, err := cid.Decode(s)
 	if err != nil {
@@ -76,7 +76,16 @@ func Decode(s string) (ID, error) {
 	if c.Version() != 1 || c.Type() != cid.Libp2pKey {
 		return "", fmt.Errorf("CID %q is not a peer ID (version %d, codec 0x%x): %w", s, c.Version(), c.Type(), ErrMalformed)
 	}
-	return IDFromBytes(c.Hash())
+	return named(s, c.Hash())
+}
+
+// named is IDFromBytes with the text that the bytes came from in its error.
+func named(s string, b []byte) (ID, error) {
+	id, err := IDFromBytes(b)
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", s, err)
+	}
+	return id, nil
 }
 
 // Bytes is the binary form, a copy.

@@ -207,6 +207,30 @@ func TestSameRandomnessMakesTheSameKey(t *testing.T) {
 	}
 }
 
+func TestGeneratedKeysSignAndComeBack(t *testing.T) {
+	for _, kind := range allTypes {
+		k, err := GenerateKey(kind, seeded(3))
+		if err != nil || k.Type() != kind || k.Public().Type() != kind {
+			t.Fatalf("%v: %v, %v", kind, k, err)
+		}
+		back, err := UnmarshalPrivateKey(MarshalPrivateKey(k))
+		if err != nil || !back.Public().Equal(k.Public()) {
+			t.Fatalf("%v: %v", kind, err)
+		}
+		sig, err := back.Sign([]byte("data"))
+		if err != nil {
+			t.Fatalf("%v: %v", kind, err)
+		}
+		pub, err := UnmarshalPublicKey(MarshalPublicKey(k.Public()))
+		if err != nil {
+			t.Fatalf("%v: %v", kind, err)
+		}
+		if err := pub.Verify([]byte("data"), sig); err != nil {
+			t.Errorf("%v: %v", kind, err)
+		}
+	}
+}
+
 func TestBrokenRandomnessMakesNoKey(t *testing.T) {
 	short := bytes.NewReader(make([]byte, 31))
 	for _, kind := range []KeyType{Ed25519, Secp256k1, ECDSA} {
