@@ -3,7 +3,7 @@
 //	session is up          -> Add       waiting opens become Ready; older connections are Probed
 //	identify has its say   -> Identified
 //	session heard from     -> Alive
-//	streams come and go    -> Streams
+//	streams come and go    -> StreamOpened, StreamEnded
 //	somebody wants one     -> Open      Best connection at once, or Ready, or Failed
 //	time                   -> HandleTimeout   spare connections are Closed
 //	session has ended      -> Remove
@@ -184,13 +184,20 @@ func (s *Set) Alive(id uint64) {
 	}
 }
 
-// Streams says how many streams a connection carries now, whoever opened them.
-func (s *Set) Streams(now time.Time, id uint64, n int) {
+// StreamOpened counts a stream on a connection, whoever opened it.
+func (s *Set) StreamOpened(id uint64) {
 	if c := s.find(id); c != nil {
-		if n <= 0 && c.streams > 0 {
+		c.streams++
+	}
+}
+
+// StreamEnded counts it off.
+func (s *Set) StreamEnded(now time.Time, id uint64) {
+	if c := s.find(id); c != nil && c.streams > 0 {
+		c.streams--
+		if c.streams == 0 {
 			c.quiet = now
 		}
-		c.streams = max(0, n)
 	}
 }
 

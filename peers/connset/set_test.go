@@ -106,8 +106,8 @@ func TestARestartedPeerIsReachedOnItsNewConnection(t *testing.T) {
 func TestNothingIsSpareBesideADoubtfulConnection(t *testing.T) {
 	s := New(Config{Self: small, Peer: large})
 	add(t, s, epoch, Conn{ID: 1}, Conn{ID: 2, Relayed: true})
-	s.Streams(epoch, 2, 1)
-	s.Streams(epoch, 2, 0)
+	s.StreamOpened(2)
+	s.StreamEnded(epoch, 2)
 	s.find(2).doubt = true // both are in doubt now
 	if at, ok := s.Deadline(); ok {
 		t.Fatalf("something is closed at %v", at)
@@ -122,14 +122,13 @@ func TestTheNinthConnectionReplacesAQuietOneOrIsRefused(t *testing.T) {
 	s := New(Config{Self: small, Peer: large})
 	for id := uint64(1); id <= DefaultCap; id++ {
 		add(t, s, epoch.Add(time.Duration(id)), Conn{ID: id})
-		s.Streams(epoch, id, 3)
-		s.Streams(epoch, id, 1)
+		s.StreamOpened(id)
 	}
 	if err := s.Add(epoch, Conn{ID: 9}); !errors.Is(err, ErrFull) {
 		t.Fatalf("ninth beside eight in use: %v, want %v", err, ErrFull)
 	}
-	s.Streams(epoch.Add(time.Second), 4, 0)
-	s.Streams(epoch.Add(time.Minute), 2, 0)
+	s.StreamEnded(epoch.Add(time.Second), 4)
+	s.StreamEnded(epoch.Add(time.Minute), 2)
 	events(s)
 	add(t, s, epoch.Add(time.Hour), Conn{ID: 9})
 	if e, ok := s.Next(); !ok || e.(Close).ID != 4 || e.(Close).Code != CodeSupplanted {
@@ -205,8 +204,9 @@ func TestUnknownConnectionsAreIgnored(t *testing.T) {
 	add(t, s, epoch, Conn{ID: 1}, Conn{ID: 1})
 	s.Remove(9)
 	s.Alive(9)
-	s.Streams(epoch, 9, 1)
-	s.Streams(epoch, 1, -1)
+	s.StreamOpened(9)
+	s.StreamEnded(epoch, 9)
+	s.StreamEnded(epoch, 1)
 	s.Cancel(9)
 	if s.Len() != 1 || s.find(1).streams != 0 || len(events(s)) != 0 {
 		t.Fatal("something changed")
@@ -242,9 +242,9 @@ func FuzzSet(f *testing.F) {
 				s.Remove(id)
 				delete(live, id)
 			case 2:
-				s.Streams(now, id, int(arg>>4))
+				s.StreamOpened(id)
 			case 3:
-				s.Streams(now, id, 0)
+				s.StreamEnded(now, id)
 			case 4:
 				s.Alive(id)
 			case 5:
