@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,104 +13,168 @@ import (
 type abandonedSignal struct{}
 
 // reaper looks after stops: an actor that is still inside one message stuckAfter after its stop
-// is abandoned. All waits are equally long, so the queue is in order of time and one timer does.
+// is abandoned. All waits are equally long, so the list is in order of time and one timer does.
+// An actor is in it at most once, and leaves when it ends, so that a flood of short-lived actors
+// is not kept in memory. Lock order: cell, then reaper.
 type reaper struct {
-	rt    *Runtime
-	after time.Duration
-	mu    sync.Mutex
-	queue []reaperEntry
-	armed bool
+	rt          *Runtime
+	after       time.Duration
+	mu          sync.Mutex
+	first, last *watch
+	armed       bool
 }
 
-type reaperEntry struct {
-	c      *cell
-	due    int64
-	sysSeq uint32
+// watch is a cell's place in the reaper's list, inside its extras.
+type watch struct {
+	c          *cell // nil: not in the list
+	since      int64
+	sysSeq     uint32
+	prev, next *watch
 }
 
 // watch is called with c.mu held.
-func (r *reaper) watch(c *cell, sysSeq uint32) {
+func (r *reaper) watch(c *cell) {
+	w := &c.ext().watch
+	if w.c != nil {
+		return
+	}
 	r.mu.Lock()
-	r.queue = append(r.queue, reaperEntry{c, r.rt.host.nano() + int64(r.after), sysSeq})
+	*w = watch{c: c, since: r.rt.host.nano(), sysSeq: c.sysSeq, prev: r.last}
+	if r.last != nil {
+		r.last.next = w
+	} else {
+		r.first = w
+	}
+	r.last = w
 	r.arm()
 	r.mu.Unlock()
 }
 
+// forget is called with c.mu held.
+func (r *reaper) forget(c *cell) {
+	w := &c.ext().watch
+	r.mu.Lock()
+	r.remove(w)
+	r.mu.Unlock()
+}
+
+// remove is called with r.mu held.
+func (r *reaper) remove(w *watch) {
+	if w.c == nil {
+		return
+	}
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		r.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		r.last = w.prev
+	}
+	*w = watch{}
+}
+
 // arm is called with r.mu held.
 func (r *reaper) arm() {
-	if r.armed || len(r.queue) == 0 {
+	if r.armed || r.first == nil {
 		return
 	}
 	r.armed = true
-	d := max(time.Duration(r.queue[0].due-r.rt.host.nano()), 0)
+	d := max(time.Duration(r.first.since-r.rt.host.nano())+r.after, 0)
 	r.rt.host.afterFunc(d, r.sweep)
 }
 
 func (r *reaper) sweep() {
 	now := r.rt.host.nano()
-	r.mu.Lock()
-	n := 0
-	for n < len(r.queue) && r.queue[n].due <= now {
-		n++
+	for {
+		r.mu.Lock()
+		w := r.first
+		if w == nil || w.since+int64(r.after) > now {
+			r.armed = false
+			r.arm()
+			r.mu.Unlock()
+			return
+		}
+		c, seen := w.c, *w
+		r.remove(w)
+		r.mu.Unlock()
+		c.checkStuck(seen)
 	}
-	due := append([]reaperEntry(nil), r.queue[:n]...)
-	r.queue = append(r.queue[:0], r.queue[n:]...)
-	if len(r.queue) == 0 {
-		r.queue = nil
-	}
-	r.armed = false
-	r.mu.Unlock()
-	for _, e := range due {
-		e.c.checkStuck(e.sysSeq)
-	}
-	r.mu.Lock()
-	r.arm()
-	r.mu.Unlock()
 }
 
-// checkStuck looks at a stop that was posted stuckAfter ago, when seen system messages had been
-// taken. Between two messages a stop is always seen, so an actor that is running and has taken
-// no system message since is inside the same one.
-func (c *cell) checkStuck(seen uint32) {
+// checkStuck looks at a stop that was posted stuckAfter ago, when seen.sysSeq system messages
+// had been taken. Between two messages a stop is always seen, so an actor whose turn began
+// before the stop and that has taken no system message since is inside the same one.
+func (c *cell) checkStuck(seen watch) {
 	c.mu.Lock()
 	if c.dead {
 		c.mu.Unlock()
 		return
 	}
-	if c.run == runRunning && c.sysSeq == seen {
-		c.abandon() // gives mu up
+	if c.run == runRunning && c.sysSeq == seen.sysSeq && c.turnAt <= seen.since {
+		c.abandon(ErrAbandoned)
 		return
 	}
-	// It waits for its children, or for a worker. They have deadlines of their own.
-	c.rt.reaper.watch(c, c.sysSeq)
+	// It waits for its children, which have deadlines of their own, or for a worker, or the
+	// stop comes after other system messages.
+	if c.at() >= Stopping || slices.ContainsFunc(c.sys, isStop) {
+		c.rt.reaper.watch(c)
+	}
 	c.mu.Unlock()
 }
 
-// abandon cuts a stuck actor off. It is called with mu held and gives it up.
-func (c *cell) abandon() {
+func isStop(m any) bool {
+	_, ok := m.(*actor.Stop)
+	return ok
+}
+
+// moved notes, between two pieces of foreign code in one message, that the actor is not stuck.
+// It reports false if it has been abandoned meanwhile.
+func (c *cell) moved() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sysSeq++
+	return !c.is(Abandoned)
+}
+
+// abandon cuts an actor off. It is called with mu held and gives it up.
+func (c *cell) abandon(why error) {
 	c.dead = true
-	c.setPhase(Abandoned)
+	c.phase.Store(uint32(Abandoned))
+	c.rt.reaper.forget(c)
 	x := c.ext()
-	x.cause = ErrAbandoned
-	c.sys = nil
+	x.cause = why
 	watchers, done := x.watchers, x.done
-	x.done = nil
+	x.watchers, x.done, c.sys = nil, nil, nil
+	maps.DeleteFunc(x.children, func(_ string, k *cell) bool { return k.at() >= Ended })
 	c.mu.Unlock()
-	c.release(ErrAbandoned, true)
-	for _, k := range c.childrenInOrder() {
-		k.command()
+	children := c.childrenInOrder()
+	for _, k := range children {
+		c.rt.adopt(k)
+	}
+	c.rt.abandon(c, why)
+	c.release(why, true)
+	for _, k := range slices.Backward(children) {
+		k.stopNow()
 	}
 	c.rt.sys.ProcessRegistry.Remove(c.self)
-	c.rt.abandon(c)
-	gone := &actor.Terminated{Who: c.self}
-	for _, w := range watchers {
-		c.rt.sendSystem(w, gone)
+	if done != nil {
+		close(done)
 	}
+	c.tell(watchers)
 	if c.parent != nil {
-		c.parent.PostSystemMessage(gone)
+		c.parent.PostSystemMessage(&actor.Terminated{Who: c.self})
 	}
-	for _, d := range done {
-		close(d)
+}
+
+// adopt makes Close wait for a child of an abandoned actor.
+func (rt *Runtime) adopt(c *cell) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if c.at() < Ended { // else it has been and gone
+		rt.orphans[c] = struct{}{}
 	}
 }
 
@@ -120,6 +186,7 @@ func (c *cell) abandonedHere() bool {
 	}
 	c.run = runIdle
 	c.worker = nil
+	c.inv, c.wrap, c.build = nil, nil, nil // a Ref must not keep the actor
 	c.mu.Unlock()
 	c.rt.returned(c)
 	return true

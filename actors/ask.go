@@ -114,10 +114,10 @@ func (x *extras) takeAsks() []*ask {
 	return out
 }
 
-func failAsks(asks []*ask, why error) {
+func (rt *Runtime) failAsks(asks []*ask, why error) {
 	for _, a := range asks {
 		if a.take() {
-			a.fail(why)
+			rt.guard("ask", a, func() { a.fail(why) })
 		}
 	}
 }
@@ -156,11 +156,12 @@ func MoveTo[T, M any](r Reply[T], to Ref[M]) {
 	if r.a == nil {
 		return
 	}
-	if to.c == nil {
+	c := to.at()
+	if c == nil {
 		r.Fail(ErrStopped)
 		return
 	}
-	if err := r.a.hang(to.c); err != nil {
+	if err := r.a.hang(c); err != nil {
 		r.Fail(err)
 	}
 }

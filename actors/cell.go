@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -21,7 +22,7 @@ type cell struct {
 	build  func() actor.Actor
 	inv    actor.MessageInvoker // turn; also proto.actor's Context
 	self   *actor.PID           // set once, before the first turn
-	wrap   *wrapper             // turn; nil for an actor that was spawned past the kit
+	wrap   *wrapper             // turn; nil for an actor that was spawned past the kit, and at the end
 
 	sys     []any
 	control lane
@@ -33,10 +34,11 @@ type cell struct {
 	refuse bool          // mu: failed, waits for a later restart; nothing but system messages is taken
 	susp   bool          // turn: system messages only
 	inSys  bool          // turn: a system message is being handled
+	begun  bool          // turn: Started was delivered once
 	seq    uint32        // order among siblings
 	inc    uint32        // turn: incarnation
 
-	sysSeq uint32 // mu: system messages taken so far
+	sysSeq uint32 // mu: grows with every system message that is taken; see checkStuck
 	turnAt int64  // mu: when the running turn began
 	born   int64
 	worker *worker // mu: who runs the turn
@@ -74,28 +76,34 @@ func (p Phase) String() string {
 
 // extras are what most actors never need. Guarded by cell.mu.
 type extras struct {
-	children map[*actor.PID]*cell
+	children map[string]*cell // by name
+	crowd    int              // the most children since the map was made
 	lastSeq  uint32
 	asks     *ask
 	tasks    *Task
 	timers   *Timer
 	watchers []*actor.PID
 	info     []KeyValue
-	history  History // the parent's turn
+	history  History // the supervisor's turn
 	last     *PanicError
 	failures uint32
 	restarts uint32
 	refused  uint64
-	token    uint32   // changes with every restart, so that a late delayed one is void
-	parked   int64    // nano until which the actor is parked; 0: not
-	order    []*cell  // StopOrdered: those still to be stopped
-	spawning *cell    // between Spawn and the spawn middleware
-	ending   childEnd // turn of the parent: the child whose Terminated is in hand
-	stopper  stopper  // StopOrdered: the current child's deadline
-	done     []chan struct{}
-	command  bool  // its parent or the runtime wants it stopped
-	cause    error // why it ended
+	token    uint32        // changes with every restart, so that a late delayed one is void
+	delayed  stopper       // the restart that is to come
+	parked   int64         // nano until which the actor is parked; 0: not
+	order    []*cell       // StopOrdered: those still to be stopped
+	spawning *cell         // between Spawn and the spawn middleware
+	ending   *cell         // turn: the child whose Terminated is in hand
+	stopper  stopper       // StopOrdered: the current child's deadline
+	done     chan struct{} // closed at the end; nil: nobody asked
+	command  bool          // its parent or the runtime wants it stopped
+	cause    error         // why it ended
+	watch    watch         // of the reaper
 }
+
+// crowdKeep is the number of children whose map is kept when all are gone.
+const crowdKeep = 64
 
 func (c *cell) ext() *extras {
 	if c.x == nil {
@@ -104,19 +112,38 @@ func (c *cell) ext() *extras {
 	return c.x
 }
 
-func (c *cell) is(p Phase) bool { return Phase(c.phase.Load()) == p }
-func (c *cell) setPhase(p Phase) {
-	c.phase.Store(uint32(p))
+func (c *cell) is(p Phase) bool { return c.at() == p }
+func (c *cell) at() Phase       { return Phase(c.phase.Load()) }
+
+// setPhase moves on. An actor that was abandoned meanwhile stays abandoned: false.
+func (c *cell) setPhase(p Phase) bool {
+	for {
+		o := c.phase.Load()
+		if Phase(o) >= Ended {
+			return false
+		}
+		if c.phase.CompareAndSwap(o, uint32(p)) {
+			return true
+		}
+	}
 }
 
 // closing says that a Stop of a child is meant: the parent restarts, stops or is gone.
-func (c *cell) closing() bool { return Phase(c.phase.Load()) >= Restarting }
+func (c *cell) closing() bool { return c.at() >= Restarting }
 
+// path is the actor's place in the tree. A cell with a parent has one once it is registered.
 func (c *cell) path() string {
-	if c.self == nil {
-		return c.name
+	if c.parent == nil {
+		return c.name // self may be being set
 	}
 	return c.self.Id
+}
+
+// pid is for callers that may come before the registration.
+func (c *cell) pid() *actor.PID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.self
 }
 
 // ---- proto.actor's Mailbox ----
@@ -126,21 +153,29 @@ func (c *cell) RegisterHandlers(inv actor.MessageInvoker, _ actor.Dispatcher) {
 	ctx := inv.(actor.Context)
 	c.mu.Lock()
 	c.inv, c.self = inv, ctx.Self()
-	c.wrap, _ = ctx.Actor().(*wrapper)
-	if c.wrap != nil {
-		c.wrap.c = c
+	if w, ok := ctx.Actor().(*wrapper); ok {
+		w.c, c.wrap = c, w
 	}
 	c.mu.Unlock()
-	if p := c.parent; p != nil {
-		p.mu.Lock()
-		x := p.ext()
-		if x.children == nil {
-			x.children = make(map[*actor.PID]*cell)
-		}
-		x.lastSeq++
-		c.seq = x.lastSeq
-		x.children[c.self] = c
-		p.mu.Unlock()
+	p := c.parent
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	x := p.ext()
+	if x.children == nil {
+		x.children = make(map[string]*cell)
+	}
+	x.lastSeq++
+	c.seq = x.lastSeq
+	c.name = c.self.Id[len(p.self.Id)+1:] // shares the memory of the Id
+	x.children[c.name] = c
+	x.crowd = max(x.crowd, len(x.children))
+	gone := p.dead
+	p.mu.Unlock()
+	if gone { // abandoned while it was spawning
+		c.rt.adopt(c)
+		c.stopNow()
 	}
 }
 
@@ -167,30 +202,29 @@ func (c *cell) PostUserMessage(m any) {
 }
 
 // PostSystemMessage takes lifecycle messages. They are never refused while the actor lives.
+// Watchers are kept here and not in proto.actor, so that each is told exactly once, whether the
+// actor ends or is abandoned.
 func (c *cell) PostSystemMessage(m any) {
 	c.mu.Lock()
 	switch m := m.(type) {
 	case *actor.Watch:
-		if c.dead {
-			self := c.self
-			c.mu.Unlock()
-			c.rt.sendSystem(m.Watcher, &actor.Terminated{Who: self})
-			return
-		}
-		x := c.ext()
-		x.watchers = append(x.watchers, m.Watcher)
+		c.watched(m.Watcher)
+		return
 	case *actor.Unwatch:
 		if c.x != nil {
-			for i, w := range c.x.watchers {
-				if w.Equal(m.Watcher) {
-					c.x.watchers = append(c.x.watchers[:i], c.x.watchers[i+1:]...)
-					break
-				}
-			}
+			c.x.watchers = slices.DeleteFunc(c.x.watchers, m.Watcher.Equal)
 		}
+		c.mu.Unlock()
+		return
 	case *actor.Stop:
 		if !c.dead {
-			c.rt.reaper.watch(c, c.sysSeq)
+			c.rt.reaper.watch(c)
+		}
+	case *actor.Terminated:
+		if c.dead { // a child of an abandoned actor has ended
+			if k := c.x.child(m.Who); k != nil && k.self == m.Who {
+				delete(c.x.children, k.name)
+			}
 		}
 	}
 	if c.dead {
@@ -199,6 +233,24 @@ func (c *cell) PostSystemMessage(m any) {
 	}
 	c.sys = append(c.sys, m)
 	c.wake()
+}
+
+// watched is called with mu held and gives it up.
+func (c *cell) watched(w *actor.PID) {
+	if c.dead {
+		self := c.self
+		c.mu.Unlock()
+		c.rt.sendSystem(w, &actor.Terminated{Who: self})
+		return
+	}
+	defer c.mu.Unlock()
+	if c.parent != nil && c.parent.self.Equal(w) {
+		return // is told anyway
+	}
+	x := c.ext()
+	if !slices.ContainsFunc(x.watchers, w.Equal) {
+		x.watchers = append(x.watchers, w)
+	}
 }
 
 // wake schedules an idle actor. It is called with mu held and gives it up.
@@ -236,7 +288,7 @@ func (c *cell) postControl(m any) error {
 	}
 	if c.control.n >= c.pol.Mailbox.control() {
 		c.mu.Unlock()
-		c.command()
+		c.stopNow()
 		return ErrMailboxFull
 	}
 	c.control.push(m, c.rt.host.nano)
@@ -244,9 +296,12 @@ func (c *cell) postControl(m any) error {
 	return nil
 }
 
+// closedErr is called with mu held.
 func (c *cell) closedErr() error {
 	switch {
-	case c.dead:
+	case c.is(Abandoned):
+		return ErrAbandoned
+	case c.dead, c.is(Stopping):
 		return ErrStopped
 	case c.refuse:
 		return ErrRestarting
@@ -268,25 +323,32 @@ func (c *cell) overflow(m any) error {
 		discard(m, ErrMailboxFull)
 		return nil
 	case Coalesce:
-		if k, ok := m.(Coalescer); ok {
-			key := k.CoalesceKey()
-			old, ok := c.data.replace(m, func(o any) bool {
-				o2, ok := o.(Coalescer)
-				return ok && o2.CoalesceKey() == key
-			})
-			if ok {
-				c.mu.Unlock()
-				discard(old, ErrMailboxFull)
-				return nil
-			}
+		old, ok := c.coalesce(m)
+		if ok {
+			discard(old, ErrMailboxFull)
+			return nil
 		}
 	case StopActor:
 		c.mu.Unlock()
-		c.command()
-		return ErrMailboxFull
+		c.stopNow()
+	default:
+		c.mu.Unlock()
 	}
-	c.mu.Unlock()
 	return ErrMailboxFull
+}
+
+// coalesce is called with mu held and gives it up, whatever the message's own key does.
+func (c *cell) coalesce(m any) (old any, ok bool) {
+	defer c.mu.Unlock()
+	k, ok := m.(Coalescer)
+	if !ok {
+		return nil, false
+	}
+	key := k.CoalesceKey()
+	return c.data.replace(m, func(o any) bool {
+		o2, ok := o.(Coalescer)
+		return ok && o2.CoalesceKey() == key
+	})
 }
 
 // offer handles m on the caller's goroutine if the actor is idle and made for it, and queues
@@ -317,12 +379,15 @@ func (c *cell) offer(m any) error {
 
 // undelivered tells whoever waits for m that it was not received.
 func (c *cell) undelivered(m any, why error) {
-	if e, ok := m.(*actor.MessageEnvelope); ok {
-		discard(e.Message, why)
-		if e.Sender != nil {
-			c.rt.sys.DeadLetter.SendUserMessage(c.self, m)
-		}
-		return
+	e, stock := m.(*actor.MessageEnvelope)
+	if stock {
+		m = e.Message
 	}
-	discard(m, why)
+	if d, ok := m.(Discarder); ok {
+		c.rt.guard(c.pol.Kind, m, func() { d.Discard(why) })
+	}
+	if stock && e.Sender != nil {
+		// Answers the sender of a stock request.
+		c.rt.guard(c.pol.Kind, m, func() { c.rt.sys.DeadLetter.SendUserMessage(c.pid(), e) })
+	}
 }

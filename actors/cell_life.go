@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,44 +15,24 @@ var (
 	errNotStopped = errors.New("a permanent actor was stopped by someone other than its supervisor")
 )
 
-// childFailure travels inside proto.actor's Failure from a child to its supervisor.
-type childFailure struct {
-	c   *cell
-	err *PanicError
-}
-
-// childEnd is what a parent may know about a child whose Terminated is in hand.
-type childEnd struct {
-	c   *cell
-	set bool
-}
-
 // failed records a panic and asks the supervisor what to do. The message in hand is lost; those
-// behind it wait.
+// behind it wait. What the incarnation owned goes at once: its successor may come late.
 func (c *cell) failed(r, m any, stack []byte) {
-	pe, ok := r.(*PanicError)
-	if !ok {
-		pe = &PanicError{Path: c.path(), Value: r, Message: fmt.Sprintf("%T", m), At: c.rt.host.now(), Stack: stack}
-	}
-	stopping := Phase(c.phase.Load()) >= Stopping
+	pe := c.panicked(r, m, stack)
 	c.mu.Lock()
-	x := c.ext()
-	x.failures++
-	x.last = pe
-	asks := x.takeAsks()
+	token := c.x.token
 	c.mu.Unlock()
-	c.rt.graves.failure(pe)
-	failAsks(asks, pe)
+	c.release(pe, false)
 	if m != nil {
 		c.undelivered(m, pe)
 	}
-	if stopping {
+	if c.at() >= Stopping {
+		c.cutOff(pe)
 		return
 	}
 	c.susp = true
 	c.setPhase(Failed)
-	c.rt.notify(Event{Kind: EventFailed, Path: c.path(), Actor: c.pol.Kind, Err: pe})
-	f := &childFailure{c, pe}
+	f := &childFailure{c, pe, token}
 	if c.parent == nil {
 		c.rt.rootFailed(f)
 		return
@@ -59,103 +40,90 @@ func (c *cell) failed(r, m any, stack []byte) {
 	c.parent.PostSystemMessage(&actor.Failure{Who: c.self, Reason: f})
 }
 
-// childFailed is the supervisor's turn: ask the strategy, then act.
-func (c *cell) childFailed(f *childFailure) {
-	c.supervise(f, c.pol.Children, c.laterSiblings)
-}
-
-func (c *cell) laterSiblings(child *cell) []*cell {
-	return slices.DeleteFunc(c.childrenInOrder(), func(o *cell) bool { return o.seq <= child.seq })
-}
-
-func (c *cell) supervise(f *childFailure, s Strategy, later func(*cell) []*cell) {
-	child := f.c
-	if !child.is(Failed) {
-		return // stopped or restarted by a sibling's failure in the meantime
+// panicked puts a panic on record.
+func (c *cell) panicked(r, m any, stack []byte) *PanicError {
+	pe, ok := r.(*PanicError)
+	if !ok {
+		pe = &PanicError{Path: c.path(), Value: r, Message: fmt.Sprintf("%T", m), At: c.rt.host.now(), Stack: stack}
 	}
-	child.mu.Lock()
-	h := &child.ext().history
-	child.mu.Unlock()
-	v := s.Decide(h, child.pol.Restart, c.rt.host.now(), c.rt.host.float())
-	c.rt.notify(Event{Kind: EventVerdict, Path: child.path(), Actor: child.pol.Kind, Err: f.err, Action: v.Action, After: v.After})
-	switch v.Action {
-	case ActStop:
-		child.mu.Lock()
-		child.x.cause = f.err
-		child.mu.Unlock()
-		child.command()
-	case ActEscalate:
-		panic(&EscalatedError{Child: child.path(), Err: f.err})
-	case ActRestart, ActPark:
-		group := []*cell{child}
-		if v.Rest {
-			group = append(group, later(child)...)
-		}
-		if v.After <= 0 {
-			restartAll(group)
-			return
-		}
-		token := child.holdOff(v)
-		c.rt.host.afterFunc(v.After, func() {
-			if child.tokenIs(token) {
-				restartAll(group)
-			}
-		})
-	}
-}
-
-// restartAll tells the last of the group first: what feeds another stops before it.
-func restartAll(group []*cell) {
-	for _, c := range slices.Backward(group) {
-		c.PostSystemMessage(&actor.Restart{})
-	}
-}
-
-// EscalatedError is why a supervisor failed whose child failed too often.
-type EscalatedError struct {
-	Child string
-	Err   *PanicError
-}
-
-func (e *EscalatedError) Error() string {
-	return fmt.Sprintf("child %s failed too often: %v", e.Child, e.Err)
-}
-
-// Unwrap gives the child's last failure.
-func (e *EscalatedError) Unwrap() error { return e.Err }
-
-// holdOff answers everything that waits for a failed actor that comes back only later.
-func (c *cell) holdOff(v Verdict) (token uint32) {
 	c.mu.Lock()
 	x := c.ext()
-	if v.Action == ActPark {
-		x.parked = c.rt.host.nano() + int64(v.After)
-	}
-	c.refuse = true
-	token = x.token
-	lost := append(c.control.takeAll(), c.data.takeAll()...)
+	x.failures++
+	x.last = pe
 	c.mu.Unlock()
-	for _, m := range lost {
-		c.undelivered(m, ErrRestarting)
-	}
-	return token
+	c.rt.record(pe, c.pol.Kind)
+	return pe
 }
 
-func (c *cell) tokenIs(token uint32) bool {
+// cutOff ends an actor whose stop was torn by a panic: proto.actor would never finish it.
+// Everything that the kit knows of is contained, so this is for a user's own middleware.
+func (c *cell) cutOff(pe *PanicError) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.x.token == token && !c.dead
+	if c.dead {
+		c.mu.Unlock()
+		return
+	}
+	c.abandon(pe)
 }
 
 // restart replaces the incarnation once the children have ended; relink sees to the rest.
-func (c *cell) restart() {
-	c.setPhase(Restarting)
-	c.susp = true
+func (c *cell) restart(m *restartNow) {
 	c.mu.Lock()
-	c.ext().token++
+	x := c.ext()
+	if m.token != x.token || c.is(Restarting) {
+		c.mu.Unlock()
+		return // another restart came first
+	}
+	x.token++
+	fresh := c.is(Failed) // what it owned is gone; what is asked since then waits for the next one
 	c.mu.Unlock()
-	c.release(ErrRestarting, false)
+	if !c.setPhase(Restarting) {
+		return
+	}
+	c.susp = true
+	if !fresh {
+		c.release(ErrRestarting, false)
+	}
 	c.inv.InvokeSystemMessage(&actor.Restart{})
+}
+
+// relink finishes a restart: proto.actor has replaced the actor behind the context, and the new
+// one has not been told so far.
+func (c *cell) relink() {
+	if c.wrap == nil || !c.is(Restarting) {
+		return
+	}
+	w, ok := c.inv.(actor.Context).Actor().(*wrapper)
+	if !ok || w == c.wrap {
+		return
+	}
+	w.c, c.wrap = c, w
+	if c.revived() {
+		c.inv.InvokeUserMessage(&actor.Started{})
+		c.started()
+	}
+}
+
+// revived prepares the next incarnation, which has not been told Started yet.
+func (c *cell) revived() bool {
+	if !c.setPhase(Starting) {
+		return false
+	}
+	c.inc++
+	c.susp = false
+	c.begun = true
+	c.mu.Lock()
+	x := c.ext()
+	x.restarts++
+	x.parked = 0
+	c.refuse = false
+	c.mu.Unlock()
+	return true
+}
+
+// started marks the incarnation as up.
+func (c *cell) started() {
+	c.phase.CompareAndSwap(uint32(Starting), uint32(Alive))
 }
 
 // stop ends the actor. A permanent one that was stopped behind its supervisor's back counts as
@@ -166,12 +134,14 @@ func (c *cell) stop() {
 	commanded := x.command || c.parent == nil || c.parent.closing()
 	c.mu.Unlock()
 	if c.pol.Restart == Permanent && !commanded {
-		if !c.is(Failed) {
-			c.failed(errNotStopped, nil, nil)
+		if p := c.at(); p == Starting || p == Alive {
+			c.failed(errNotStopped, &actor.Stop{}, nil)
 		}
 		return
 	}
-	c.setPhase(Stopping)
+	if !c.setPhase(Stopping) {
+		return
+	}
 	c.release(ErrStopped, true)
 	if c.pol.StopOrdered {
 		order := c.childrenInOrder()
@@ -189,13 +159,28 @@ func (c *cell) finishStop() {
 	c.checkEnded()
 }
 
-// command stops the actor on behalf of its supervisor.
-func (c *cell) command() {
+// stopNow stops the actor on behalf of its supervisor. Once is enough: a stop is never lost.
+func (c *cell) stopNow() {
 	c.mu.Lock()
-	c.ext().command = true
+	x := c.ext()
+	again := x.command
+	x.command = true
 	c.mu.Unlock()
-	c.PostSystemMessage(&actor.Stop{})
+	if !again {
+		c.PostSystemMessage(&actor.Stop{})
+	}
 }
+
+// stopAfter stops the actor when it comes up in the control lane, or when it is lost there.
+type stopAfter struct{ c *cell }
+
+func (s *stopAfter) open(*cell) (any, bool) {
+	s.c.stopNow()
+	return nil, false
+}
+
+// Discard implements Discarder.
+func (s *stopAfter) Discard(error) { s.c.stopNow() }
 
 // stopNext is the deadline of the child that StopOrdered is waiting for.
 type stopNext struct{ child *cell }
@@ -204,11 +189,11 @@ func (c *cell) stopNext(late *stopNext) {
 	c.mu.Lock()
 	x := c.ext()
 	n := len(x.order)
+	if c.dead || late != nil && (n == 0 || x.order[n-1] != late.child) {
+		c.mu.Unlock()
+		return
+	}
 	if late != nil {
-		if n == 0 || x.order[n-1] != late.child {
-			c.mu.Unlock()
-			return
-		}
 		x.order = x.order[:n-1] // it goes on stopping; the next one need not wait
 	}
 	if x.stopper != nil {
@@ -217,7 +202,7 @@ func (c *cell) stopNext(late *stopNext) {
 	}
 	for len(x.order) > 0 {
 		child := x.order[len(x.order)-1]
-		if x.children[child.self] != child {
+		if x.children[child.name] != child {
 			x.order = x.order[:len(x.order)-1]
 			continue
 		}
@@ -227,56 +212,88 @@ func (c *cell) stopNext(late *stopNext) {
 		}
 		x.stopper = c.rt.host.afterFunc(d, func() { c.PostSystemMessage(&stopNext{child}) })
 		c.mu.Unlock()
-		child.command()
+		child.stopNow()
 		return
 	}
+	x.order = nil
 	c.mu.Unlock()
 	c.finishStop()
 }
 
-// terminated takes the end of a child (or of anyone watched).
+// terminated takes the end of a child (or of anyone watched). A child's name is free again after
+// it, and not before: proto.actor keeps its children by name and would forget a namesake.
 func (c *cell) terminated(m *actor.Terminated) {
 	c.mu.Lock()
 	x := c.ext()
-	child := x.children[m.Who]
-	delete(x.children, m.Who)
-	x.ending = childEnd{child, child != nil}
-	next := len(x.order) > 0 && x.order[len(x.order)-1] == child
+	child := x.child(m.Who)
+	if child != nil && (child.self != m.Who || m.Why == actor.TerminatedReason_NotFound && child.at() < Ended) {
+		c.mu.Unlock()
+		if child.self != m.Who {
+			c.inv.InvokeUserMessage(m) // the end of an earlier actor of that name, which was watched
+		}
+		return // else: its real end is still to come
+	}
+	next := false
+	if child != nil {
+		delete(x.children, child.name)
+		if len(x.children) == 0 && x.crowd > crowdKeep {
+			x.children, x.crowd = nil, 0 // gives back the memory of a crowd
+		}
+		next = len(x.order) > 0 && x.order[len(x.order)-1] == child
+	}
+	x.ending = child
 	c.mu.Unlock()
 	c.inv.InvokeSystemMessage(m)
-	x.ending = childEnd{}
+	x.ending = nil
 	if next {
 		c.stopNext(nil)
 	}
 	c.checkEnded()
 }
 
-// checkEnded notices that proto.actor has finished the stop.
+// checkEnded is for actors that were spawned past the kit: their own middleware may have kept
+// Stopped from arriving where the kit waits for it.
 func (c *cell) checkEnded() {
-	if !c.is(Stopping) {
+	if c.wrap != nil || !c.is(Stopping) {
 		return
 	}
-	if c.wrap != nil {
-		if !c.wrap.stopped {
-			return
-		}
-	} else if _, ok := c.rt.sys.ProcessRegistry.GetLocal(c.self.Id); ok {
-		return
+	if _, ok := c.rt.sys.ProcessRegistry.GetLocal(c.self.Id); !ok {
+		c.end()
 	}
-	c.setPhase(Ended)
-	c.mu.Lock()
-	c.dead = true
-	c.sys = nil
-	done, cause := c.x.done, c.x.cause
-	c.x.done = nil
-	c.mu.Unlock()
-	for _, d := range done {
-		close(d)
-	}
-	c.rt.ended(c, cause)
 }
 
-// release gives back what the incarnation owned.
+// end is called when the actor has been told Stopped: it is gone for everyone from here on.
+// proto.actor tells the parent next, which finds it ended.
+func (c *cell) end() {
+	c.mu.Lock()
+	if c.dead {
+		c.mu.Unlock()
+		panic(abandonedSignal{})
+	}
+	c.dead = true
+	c.phase.Store(uint32(Ended))
+	c.rt.reaper.forget(c)
+	x := c.ext()
+	watchers, done, cause := x.watchers, x.done, x.cause
+	x.watchers, x.done, c.sys = nil, nil, nil
+	// A Ref may be kept for long: it must not keep the actor.
+	c.inv, c.wrap, c.build = nil, nil, nil
+	c.mu.Unlock()
+	if done != nil {
+		close(done)
+	}
+	c.rt.ended(c, cause)
+	c.tell(watchers)
+}
+
+func (c *cell) tell(watchers []*actor.PID) {
+	gone := &actor.Terminated{Who: c.self}
+	for _, w := range watchers {
+		c.rt.sendSystem(w, gone)
+	}
+}
+
+// release gives back what the incarnation owned; with drain, what waits for the actor too.
 func (c *cell) release(why error, drain bool) {
 	c.mu.Lock()
 	x := c.ext()
@@ -288,23 +305,40 @@ func (c *cell) release(why error, drain bool) {
 		lost = append(c.control.takeAll(), c.data.takeAll()...)
 		c.refuse = true
 	}
+	if x.delayed != nil {
+		x.delayed.Stop()
+		x.delayed = nil
+	}
 	c.mu.Unlock()
-	for t := timers; t != nil; t = t.next {
+	for _, t := range timers {
 		t.disarm()
 	}
-	failAsks(asks, why)
+	c.rt.failAsks(asks, why)
 	for _, t := range tasks {
-		t.orphan()
+		t.orphan(why)
 	}
 	for _, m := range lost {
 		c.undelivered(m, why)
 	}
 }
 
+// child finds a child by its PID.
+func (x *extras) child(who *actor.PID) *cell {
+	if x == nil {
+		return nil
+	}
+	k := x.children[who.Id[strings.LastIndexByte(who.Id, '/')+1:]]
+	if k == nil || !k.self.Equal(who) {
+		return nil
+	}
+	return k
+}
+
 func (c *cell) childrenInOrder() []*cell {
 	c.mu.Lock()
 	var out []*cell
 	if c.x != nil {
+		out = make([]*cell, 0, len(c.x.children))
 		for _, k := range c.x.children { // order-free: sorted below
 			out = append(out, k)
 		}

@@ -113,7 +113,7 @@ func (c *cell) take() (any, takeKind) {
 
 // user delivers one control or data message.
 func (c *cell) user(m any) {
-	if Phase(c.phase.Load()) >= Stopping {
+	if c.at() >= Stopping {
 		c.undelivered(m, ErrStopped)
 		return
 	}
@@ -138,20 +138,17 @@ func (c *cell) user(m any) {
 func (c *cell) system(m any) {
 	c.inSys = true
 	c.cur = m
-	stopping := Phase(c.phase.Load()) >= Stopping
+	stopping := c.at() >= Stopping
 	switch m := m.(type) {
-	case *actor.SuspendMailbox:
-		c.susp = true
-	case *actor.ResumeMailbox:
-		c.susp = false
 	case *actor.Started:
-		c.inv.InvokeSystemMessage(m)
-		c.started()
-	case *actor.Watch, *actor.Unwatch:
-		c.inv.InvokeSystemMessage(m)
-	case *actor.Restart:
+		if !c.begun && !stopping {
+			c.begun = true
+			c.inv.InvokeSystemMessage(m)
+			c.started()
+		}
+	case *restartNow:
 		if !stopping {
-			c.restart()
+			c.restart(m)
 		}
 	case *actor.Stop:
 		if !stopping {
@@ -160,11 +157,14 @@ func (c *cell) system(m any) {
 	case *actor.Terminated:
 		c.terminated(m)
 	case *actor.Failure:
-		if f, ok := m.Reason.(*childFailure); ok && !stopping {
+		if f, ok := m.Reason.(*childFailure); ok {
 			c.childFailed(f)
 		}
 	case *stopNext:
 		c.stopNext(m)
+	case *actor.SuspendMailbox, *actor.ResumeMailbox, *actor.Restart:
+		// proto.actor's own supervision, which the kit replaces: a resume that comes after
+		// a panic in Started would let messages through to a failed actor.
 	default: // a continuation of ReenterAfter
 		if !stopping && !c.susp {
 			c.inv.InvokeSystemMessage(m)
@@ -173,37 +173,6 @@ func (c *cell) system(m any) {
 	c.relink()
 	c.cur = nil
 	c.inSys = false
-}
-
-// started marks the incarnation as up.
-func (c *cell) started() {
-	if p := Phase(c.phase.Load()); p == Starting || p == Restarting {
-		c.setPhase(Alive)
-	}
-}
-
-// relink finishes a restart: proto.actor has replaced the actor behind the context, and the new
-// one has not been told so far.
-func (c *cell) relink() {
-	if c.wrap == nil || Phase(c.phase.Load()) != Restarting {
-		return
-	}
-	ctx := c.inv.(actor.Context)
-	w, ok := ctx.Actor().(*wrapper)
-	if !ok || w == c.wrap {
-		return
-	}
-	w.c, c.wrap = c, w
-	c.inc++
-	c.mu.Lock()
-	x := c.ext()
-	x.restarts++
-	x.parked = 0
-	c.refuse = false
-	c.mu.Unlock()
-	c.susp = false
-	c.inv.InvokeUserMessage(&actor.Started{})
-	c.started()
 }
 
 // broken is called in the deferred part of a turn that did not end by itself: r is nil after
@@ -223,6 +192,9 @@ func (c *cell) broken(r any) bool {
 	}
 	m := c.cur
 	c.cur, c.inSys = nil, false
+	c.mu.Lock()
+	c.ext().ending = nil
+	c.mu.Unlock()
 	c.failed(r, m, stack)
 	return true
 }

@@ -1,6 +1,10 @@
 package actors
 
-import "time"
+import (
+	"runtime/debug"
+	"slices"
+	"time"
+)
 
 // EventKind says what happened in a runtime.
 type EventKind uint8
@@ -26,30 +30,45 @@ type Event struct {
 // OnEvent adds a listener. It is called on whichever goroutine noticed the event and must
 // neither block nor call back into the runtime; a Feed fits.
 func (rt *Runtime) OnEvent(f func(Event)) (cancel func()) {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
 	l := &f
-	rt.listeners = append(rt.listeners[:len(rt.listeners):len(rt.listeners)], l)
+	rt.setListeners(func(ls []*func(Event)) []*func(Event) { return append(ls, l) })
 	return func() {
-		rt.mu.Lock()
-		defer rt.mu.Unlock()
-		kept := make([]*func(Event), 0, len(rt.listeners))
-		for _, o := range rt.listeners {
-			if o != l {
-				kept = append(kept, o)
-			}
-		}
-		rt.listeners = kept
+		rt.setListeners(func(ls []*func(Event)) []*func(Event) {
+			return slices.DeleteFunc(ls, func(o *func(Event)) bool { return o == l })
+		})
 	}
 }
 
-func (rt *Runtime) notify(e Event) {
+func (rt *Runtime) setListeners(change func([]*func(Event)) []*func(Event)) {
 	rt.mu.Lock()
-	ls := rt.listeners // replaced as a whole, never changed in place
-	rt.mu.Unlock()
-	for _, f := range ls {
-		(*f)(e)
+	defer rt.mu.Unlock()
+	var ls []*func(Event)
+	if old := rt.listeners.Load(); old != nil {
+		ls = slices.Clone(*old)
 	}
+	ls = change(ls)
+	rt.listeners.Store(&ls)
+}
+
+func (rt *Runtime) notify(e Event) {
+	ls := rt.listeners.Load()
+	if ls == nil {
+		return
+	}
+	for _, f := range *ls {
+		rt.tellListener(*f, e)
+	}
+}
+
+// tellListener contains a listener's panic: it happens to run in somebody's turn. It is only put
+// on record, since telling the listeners of it might never end.
+func (rt *Runtime) tellListener(f func(Event), e Event) {
+	defer func() {
+		if r := recover(); r != nil {
+			rt.graves.failure(&PanicError{Path: "listener", Value: r, Message: "actors.Event", At: rt.host.now(), Stack: debug.Stack()})
+		}
+	}()
+	f(e)
 }
 
 // Injected is the panic value of a fault that a test asked for.

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"io"
 	"sync"
 )
 
@@ -92,8 +93,11 @@ func (f *Feed[T]) Len() int {
 	return f.n
 }
 
-// Close ends the feed with err.
+// Close ends the feed with err; nil stands for io.EOF.
 func (f *Feed[T]) Close(err error) {
+	if err == nil {
+		err = io.EOF
+	}
 	f.mu.Lock()
 	if f.closed == nil {
 		f.closed = err

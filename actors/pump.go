@@ -9,7 +9,7 @@ type pump struct{ name string }
 
 // Pump runs f on a goroutine of its own. It is for adapters, whose blocking calls end when their
 // socket is closed. A panic in f (remote bytes are parsed there) goes to onPanic, never to the
-// process.
+// process; onPanic may be nil.
 func (rt *Runtime) Pump(name string, f func(), onPanic func(*PanicError)) {
 	p := &pump{name}
 	rt.mu.Lock()
@@ -25,15 +25,16 @@ func (rt *Runtime) Pump(name string, f func(), onPanic func(*PanicError)) {
 					r = errTaskGoexit
 				}
 				pe = &PanicError{Path: name, Value: r, Message: "pump", At: rt.host.now(), Stack: debug.Stack()}
-				rt.graves.failure(pe)
+				rt.record(pe, "pump")
+			}
+			// The owner hears of it before Close may think that all is over.
+			if pe != nil && onPanic != nil {
+				rt.guard(name, p, func() { onPanic(pe) })
 			}
 			rt.mu.Lock()
 			delete(rt.pumps, p)
 			rt.idle.Broadcast()
 			rt.mu.Unlock()
-			if pe != nil {
-				onPanic(pe)
-			}
 		}()
 		f()
 		clean = true

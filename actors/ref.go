@@ -1,22 +1,43 @@
 package actors
 
 import (
+	"sync/atomic"
+
 	"github.com/asynkron/protoactor-go/actor"
 )
 
 // Ref is a typed reference to an actor: M is the sealed interface of the messages that it
 // understands, so that a wrong message does not compile. The zero Ref refers to nobody: sends
 // fail with ErrStopped. A Ref outlives restarts of its actor.
-type Ref[M any] struct{ c *cell }
+type Ref[M any] struct {
+	c    *cell
+	slot *Slot // instead of c
+}
+
+// Slot is a place in the tree rather than an actor: a Ref to it reaches whoever lives there now.
+// It lets actors that need each other be wired before any of them runs, and outlives restarts of
+// their supervisors. An actor takes its place by Spec.Slot.
+type Slot struct{ cur atomic.Pointer[cell] }
+
+// SlotRef is the reference to whoever lives in s. M must be its message type.
+func SlotRef[M any](s *Slot) Ref[M] { return Ref[M]{slot: s} }
+
+// at is the actor behind the reference right now, nil for nobody.
+func (r Ref[M]) at() *cell {
+	if r.slot != nil {
+		return r.slot.cur.Load()
+	}
+	return r.c
+}
 
 // Send queues m as data. The error says why m will never be received; m's Discard has been
 // called then.
 func (r Ref[M]) Send(m M) error {
-	if r.c == nil {
+	if r.at() == nil {
 		discard(m, ErrStopped)
 		return ErrStopped
 	}
-	err := r.c.postData(m)
+	err := r.at().postData(m)
 	if err != nil {
 		discard(m, err)
 	}
@@ -26,11 +47,11 @@ func (r Ref[M]) Send(m M) error {
 // Control queues m on the lane that is never full for an honest sender: for what the node
 // itself says, not for what a remote can cause at will.
 func (r Ref[M]) Control(m M) error {
-	if r.c == nil {
+	if r.at() == nil {
 		discard(m, ErrStopped)
 		return ErrStopped
 	}
-	err := r.c.postControl(m)
+	err := r.at().postControl(m)
 	if err != nil {
 		discard(m, err)
 	}
@@ -41,11 +62,11 @@ func (r Ref[M]) Control(m M) error {
 // if the actor is idle and its Spec says Inline, its turn runs right here, before Offer returns.
 // An actor's turn may Offer to an inline actor too, which must not Offer in turn: depth one.
 func (r Ref[M]) Offer(m M) error {
-	if r.c == nil {
+	if r.at() == nil {
 		discard(m, ErrStopped)
 		return ErrStopped
 	}
-	err := r.c.offer(m)
+	err := r.at().offer(m)
 	if err != nil {
 		discard(m, err)
 	}
@@ -54,66 +75,73 @@ func (r Ref[M]) Offer(m M) error {
 
 // PID is proto.actor's reference to the same actor; nil for the zero Ref.
 func (r Ref[M]) PID() *actor.PID {
-	if r.c == nil {
+	if r.at() == nil {
 		return nil
 	}
-	return r.c.self
+	return r.at().self
 }
 
 // Path is the actor's place in the tree.
 func (r Ref[M]) Path() string {
-	if r.c == nil {
+	if r.at() == nil {
 		return ""
 	}
-	return r.c.path()
+	return r.at().path()
 }
 
 // IsZero says that the Ref refers to nobody.
-func (r Ref[M]) IsZero() bool { return r.c == nil }
+func (r Ref[M]) IsZero() bool { return r.at() == nil }
 
 // Ended says that the actor has ended or was abandoned and will never receive anything again.
 func (r Ref[M]) Ended() bool {
-	return r.c == nil || Phase(r.c.phase.Load()) >= Ended
+	return r.at() == nil || Phase(r.at().phase.Load()) >= Ended
 }
 
 // Stop ends the actor, whatever its Restart says. For its supervisor, or for whoever made a
 // root.
 func (r Ref[M]) Stop() {
-	if r.c != nil {
-		r.c.command()
+	if r.at() != nil {
+		r.at().stopNow()
 	}
 }
 
 // StopAfter ends the actor once it has handled the control messages that wait for it.
 func (r Ref[M]) StopAfter() {
-	if r.c != nil {
-		_ = r.c.postControl(&actor.PoisonPill{})
+	if r.at() != nil {
+		if s := (&stopAfter{r.at()}); r.at().postControl(s) != nil {
+			s.Discard(nil)
+		}
 	}
 }
 
 // Done is closed when the actor has ended or was abandoned.
 func (r Ref[M]) Done() <-chan struct{} {
-	d := make(chan struct{})
-	if r.c == nil {
-		close(d)
-		return d
+	if r.at() == nil {
+		return closedChan
 	}
-	r.c.mu.Lock()
-	defer r.c.mu.Unlock()
-	if r.c.dead {
-		close(d)
-		return d
+	r.at().mu.Lock()
+	defer r.at().mu.Unlock()
+	if r.at().dead {
+		return closedChan
 	}
-	x := r.c.ext()
-	x.done = append(x.done, d)
-	return d
+	x := r.at().ext()
+	if x.done == nil {
+		x.done = make(chan struct{})
+	}
+	return x.done
 }
 
+var closedChan = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // Same says that both refer to one actor.
-func (r Ref[M]) Same(o Ref[M]) bool { return r.c == o.c }
+func (r Ref[M]) Same(o Ref[M]) bool { return r.at() == o.c }
 
 // Self is the reference of the actor whose turn this is. M must be its message type.
-func Self[M any](ctx actor.Context) Ref[M] { return Ref[M]{cellOf(ctx)} }
+func Self[M any](ctx actor.Context) Ref[M] { return Ref[M]{c: cellOf(ctx)} }
 
 // Cast gives the same actor's reference for another message set, which must be part of what the
 // actor understands. For the places where references are handed out.
@@ -140,10 +168,18 @@ type End struct {
 // ChildEnd gives the details of the *actor.Terminated in hand: ok when it is about a child.
 func ChildEnd(ctx actor.Context) (e End, ok bool) {
 	c := cellOf(ctx)
-	if c == nil || c.x == nil || !c.x.ending.set {
+	if c == nil {
 		return End{}, false
 	}
-	child := c.x.ending.c
+	c.mu.Lock()
+	var child *cell
+	if c.x != nil {
+		child = c.x.ending
+	}
+	c.mu.Unlock()
+	if child == nil {
+		return End{}, false
+	}
 	child.mu.Lock()
 	defer child.mu.Unlock()
 	e = End{Path: child.path(), Name: child.name, Kind: child.pol.Kind}
@@ -153,8 +189,9 @@ func ChildEnd(ctx actor.Context) (e End, ok bool) {
 	return e, true
 }
 
-// EndedRef says whether the *actor.Terminated in hand is about r.
+// EndedRef says whether the *actor.Terminated in hand is about r, and not about an earlier actor
+// of that name.
 func EndedRef[M any](ctx actor.Context, r Ref[M]) bool {
 	t, ok := ctx.Message().(*actor.Terminated)
-	return ok && r.c != nil && (t.Who == r.c.self || t.Who.Equal(r.c.self))
+	return ok && r.at() != nil && (t.Who == r.at().self || t.Who.Equal(r.at().self) && r.Ended())
 }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -36,16 +40,20 @@ type Runtime struct {
 
 	spawners [spawnShards]spawner
 
+	polMu    sync.RWMutex
+	policies map[policy]*policy
+	spawned  atomic.Uint64 // actors without a name of their own
+
 	mu        sync.Mutex
-	policies  map[policy]*policy
 	roots     []*cell
 	rootSeq   uint32
-	abandoned map[*cell]struct{}
+	abandoned map[*cell]struct{} // until they return
+	orphans   map[*cell]struct{} // children of the abandoned, until they end
 	strays    map[*Task]struct{} // tasks that outlived their owner
 	pumps     map[*pump]struct{}
 	idle      *sync.Cond // signalled when one of the above shrinks
 	closed    bool
-	listeners []*func(Event)
+	listeners atomic.Pointer[[]*func(Event)] // replaced as a whole under mu
 }
 
 // extensionID finds the runtime of an actor system.
@@ -74,6 +82,7 @@ func newRuntime(h host, inline bool, o Options) *Runtime {
 		inline:    inline,
 		policies:  map[policy]*policy{},
 		abandoned: map[*cell]struct{}{},
+		orphans:   map[*cell]struct{}{},
 		strays:    map[*Task]struct{}{},
 		pumps:     map[*pump]struct{}{},
 	}
@@ -86,7 +95,7 @@ func newRuntime(h host, inline bool, o Options) *Runtime {
 	rt.sys.ProcessRegistry.Address = "troupe-" + hex.EncodeToString(token[:])
 	rt.sys.Extensions.Register(rt)
 	for i := range rt.spawners {
-		rt.spawners[i].init(rt)
+		rt.spawners[i].init()
 	}
 	return rt
 }
@@ -107,7 +116,24 @@ func (rt *Runtime) Float() float64 { return rt.host.float() }
 // AfterFunc runs f after d on a goroutine of its own; f must not block. stop prevents a call
 // that has not begun. Actors use a Timer instead.
 func (rt *Runtime) AfterFunc(d time.Duration, f func()) (stop func() bool) {
-	return rt.host.afterFunc(d, f).Stop
+	return rt.host.afterFunc(d, func() { rt.guard("timer", nil, f) }).Stop
+}
+
+// guard runs code that belongs to no actor in a place where a panic would cost the process or an
+// innocent actor. The panic is put on record.
+func (rt *Runtime) guard(kind string, m any, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			rt.record(&PanicError{Path: kind, Value: r, Message: fmt.Sprintf("%T", m), At: rt.host.now(), Stack: debug.Stack()}, kind)
+		}
+	}()
+	f()
+}
+
+// record remembers a panic and tells the listeners.
+func (rt *Runtime) record(pe *PanicError, kind string) {
+	rt.graves.failure(pe)
+	rt.notify(Event{Kind: EventFailed, Path: pe.Path, Actor: kind, Err: pe})
 }
 
 func (rt *Runtime) sendSystem(to *actor.PID, m any) {
@@ -116,39 +142,36 @@ func (rt *Runtime) sendSystem(to *actor.PID, m any) {
 	}
 }
 
-// rootStrategy is for roots: they are restarted, with growing patience, and never given up.
-var rootStrategy = Strategy{Exceeded: Park, ParkFor: 10 * time.Second}
-
-func (rt *Runtime) rootFailed(f *childFailure) {
-	f.c.supervise(f, rootStrategy, func(*cell) []*cell { return nil })
-}
+// rootParkFor is how long a root waits that failed too often.
+const rootParkFor = 10 * time.Second
 
 func (rt *Runtime) ended(c *cell, cause error) {
 	rt.graves.bury(rt, c, cause)
-	rt.mu.Lock()
-	rt.dropRoot(c)
-	rt.mu.Unlock()
+	if p := c.parent; p == nil || p.is(Abandoned) {
+		rt.mu.Lock()
+		delete(rt.orphans, c)
+		rt.dropRoot(c)
+		rt.idle.Broadcast()
+		rt.mu.Unlock()
+	}
 	rt.notify(Event{Kind: EventEnded, Path: c.path(), Actor: c.pol.Kind, Err: cause})
 }
 
 // dropRoot is called with rt.mu held.
 func (rt *Runtime) dropRoot(c *cell) {
-	for i, r := range rt.roots {
-		if r == c {
-			rt.roots = append(rt.roots[:i], rt.roots[i+1:]...)
-			rt.idle.Broadcast()
-			return
-		}
+	if i := slices.Index(rt.roots, c); i >= 0 {
+		rt.roots = slices.Delete(rt.roots, i, i+1)
 	}
 }
 
-func (rt *Runtime) abandon(c *cell) {
-	rt.graves.bury(rt, c, ErrAbandoned)
+func (rt *Runtime) abandon(c *cell, why error) {
+	rt.graves.bury(rt, c, why)
 	rt.mu.Lock()
 	rt.abandoned[c] = struct{}{}
+	delete(rt.orphans, c)
 	rt.dropRoot(c)
 	rt.mu.Unlock()
-	rt.notify(Event{Kind: EventAbandoned, Path: c.path(), Actor: c.pol.Kind, Err: ErrAbandoned})
+	rt.notify(Event{Kind: EventAbandoned, Path: c.path(), Actor: c.pol.Kind, Err: why})
 }
 
 // returned notes that an abandoned actor came back from its handler.
@@ -164,10 +187,10 @@ func (rt *Runtime) returned(c *cell) {
 func (rt *Runtime) Close(ctx context.Context) (stragglers []string) {
 	rt.mu.Lock()
 	rt.closed = true
-	roots := append([]*cell(nil), rt.roots...)
+	roots := slices.Clone(rt.roots)
 	rt.mu.Unlock()
 	for _, r := range roots {
-		r.command()
+		r.stopNow()
 	}
 	stop := context.AfterFunc(ctx, func() {
 		rt.mu.Lock()
@@ -176,11 +199,10 @@ func (rt *Runtime) Close(ctx context.Context) (stragglers []string) {
 	})
 	defer stop()
 	rt.mu.Lock()
-	for ctx.Err() == nil && len(rt.roots)+len(rt.abandoned)+len(rt.strays)+len(rt.pumps) > 0 {
+	for ctx.Err() == nil && len(rt.roots)+len(rt.abandoned)+len(rt.orphans)+len(rt.strays)+len(rt.pumps) > 0 {
 		rt.idle.Wait()
 	}
-	stragglers = rt.stragglers()
 	rt.mu.Unlock()
 	rt.host.close()
-	return stragglers
+	return rt.stragglers()
 }

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -28,12 +27,18 @@ const maxPolicies = 1024
 
 func (rt *Runtime) policy(s *Spec) *policy {
 	p := policy{s.Kind, s.Mailbox, s.Restart, s.Children, s.StopOrdered, s.StopTimeout, s.Inline}
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
+	rt.polMu.RLock()
+	q := rt.policies[p]
+	rt.polMu.RUnlock()
+	if q != nil {
+		return q
+	}
+	rt.polMu.Lock()
+	defer rt.polMu.Unlock()
 	if q := rt.policies[p]; q != nil {
 		return q
 	}
-	q := &p
+	q = &p
 	if len(rt.policies) < maxPolicies {
 		rt.policies[p] = q
 	}
@@ -45,35 +50,33 @@ const spawnShards = 8
 
 // spawner hands the next cell to proto.actor, whose producers take no arguments: whoever spawns
 // holds mu, sets next, and calls proto.actor, which asks for the mailbox on the same goroutine.
+// Nothing of a user's runs under mu.
 type spawner struct {
 	mu    sync.Mutex
 	next  *cell
 	props *actor.Props
 }
 
-func (s *spawner) init(rt *Runtime) {
-	s.props = actor.PropsFromProducer(func() actor.Actor { return &wrapper{} }, s.options(rt)...)
+func (s *spawner) init() {
+	s.props = actor.PropsFromProducer(func() actor.Actor { return &wrapper{} },
+		options(func() actor.Mailbox { return s.next })...)
 }
 
-func (s *spawner) options(*Runtime) []actor.PropsOption {
+func options(mailbox actor.MailboxProducer) []actor.PropsOption {
 	return []actor.PropsOption{
-		actor.WithMailbox(func() actor.Mailbox {
-			c := s.next
-			s.next = nil
-			return c
-		}),
+		actor.WithMailbox(mailbox),
 		actor.WithDispatcher(noDispatcher{}),
 		actor.WithSpawnMiddleware(spawnMiddleware),
 	}
 }
+
+var errSlash = errors.New(`actors: an actor's name must not contain "/"`)
 
 // noDispatcher: cells schedule themselves.
 type noDispatcher struct{}
 
 func (noDispatcher) Schedule(fn func()) { panic("actors: proto.actor scheduled past the kit") }
 func (noDispatcher) Throughput() int    { return turnBatch }
-
-var spawnCount atomic.Uint64
 
 func (rt *Runtime) newCell(parent *cell, s *Spec) (*cell, error) {
 	if s.New == nil {
@@ -88,10 +91,10 @@ func (rt *Runtime) newCell(parent *cell, s *Spec) (*cell, error) {
 	}
 	name := spec.Name
 	if name == "" {
-		name = spec.Kind + "-" + strconv.FormatUint(spawnCount.Add(1), 36)
+		name = spec.Kind + "-" + strconv.FormatUint(rt.spawned.Add(1), 36)
 	}
 	if strings.Contains(name, "/") {
-		return nil, errors.New(`actors: an actor's name must not contain "/"`)
+		return nil, errSlash
 	}
 	return &cell{rt: rt, parent: parent, pol: rt.policy(&spec), name: name, build: spec.New, born: rt.host.nano()}, nil
 }
@@ -115,7 +118,7 @@ func Spawn[M any](ctx actor.Context, s Spec) (Ref[M], error) {
 		}
 		return Ref[M]{}, err
 	}
-	return Ref[M]{c}, nil
+	return Ref[M]{c: c}, nil
 }
 
 // setSpawning leaves the cell where the spawn middleware finds it.
@@ -147,6 +150,7 @@ func Root[M any](rt *Runtime, s Spec) (Ref[M], error) {
 	sp.next = nil
 	sp.mu.Unlock()
 	if err != nil {
+		c.stillborn()
 		rt.mu.Lock()
 		rt.dropRoot(c)
 		rt.mu.Unlock()
@@ -155,7 +159,7 @@ func Root[M any](rt *Runtime, s Spec) (Ref[M], error) {
 		}
 		return Ref[M]{}, err
 	}
-	return Ref[M]{c}, nil
+	return Ref[M]{c: c}, nil
 }
 
 // spawnMiddleware sees every spawn that an actor of the kit makes, with the kit's call or with
@@ -167,31 +171,72 @@ func spawnMiddleware(next actor.SpawnFunc) actor.SpawnFunc {
 			return next(sys, id, props, pctx)
 		}
 		parent := cellOf(ctx)
-		if parent == nil || Phase(parent.phase.Load()) >= Stopping {
+		if parent == nil || parent.closing() {
 			return nil, ErrStopping
 		}
+		name := strings.TrimPrefix(id, parent.path()+"/")
 		parent.mu.Lock()
-		child := parent.ext().spawning
-		parent.x.spawning = nil
+		x := parent.ext()
+		child := x.spawning
+		x.spawning = nil
+		twin := x.children[name]
 		parent.mu.Unlock()
-		rt := parent.rt
-		sp := &rt.spawners[parent.seq%spawnShards]
-		foreign := child == nil
-		if foreign {
-			child = &cell{
-				rt: rt, parent: parent, name: id[strings.LastIndexByte(id, '/')+1:], born: rt.host.nano(),
-				pol: rt.policy(&Spec{Kind: "foreign", Restart: Transient}),
-			}
-			props = props.Clone(append(sp.options(rt), actor.WithReceiverMiddleware(containForeign))...)
-		} else {
-			props = sp.props
+		switch {
+		case strings.Contains(name, "/"):
+			return nil, errSlash
+		case twin != nil:
+			// Perhaps it has ended and the parent has yet to hear of it; see terminated.
+			return twin.self, actor.ErrNameExists
+		case child == nil:
+			return parent.spawnForeign(next, sys, name, id, props, pctx)
 		}
+		sp := &parent.rt.spawners[parent.seq%spawnShards]
 		sp.mu.Lock()
 		defer sp.mu.Unlock()
 		sp.next = child
 		defer func() { sp.next = nil }()
-		return next(sys, id, props, pctx)
+		return next(sys, id, sp.props, pctx)
 	}
+}
+
+// spawnForeign spawns what a user's actor asked proto.actor for. The user's producer, OnInit and
+// spawn function run in there.
+func (c *cell) spawnForeign(next actor.SpawnFunc, sys *actor.ActorSystem, name, id string, props *actor.Props, pctx actor.SpawnerContext) (pid *actor.PID, err error) {
+	child := &cell{
+		rt: c.rt, parent: c, name: name, born: c.rt.host.nano(),
+		pol: c.rt.policy(&Spec{Kind: "foreign", Restart: Transient}),
+	}
+	props = props.Clone(append(options(func() actor.Mailbox { return child }), actor.WithReceiverMiddleware(child.foreign))...)
+	clean := false
+	defer func() {
+		if (!clean || err != nil) && child.stillborn() {
+			// A panic in OnInit leaves a process behind that would never run.
+			sys.ProcessRegistry.Remove(actor.NewPID(sys.ProcessRegistry.Address, id))
+		}
+	}()
+	pid, err = next(sys, id, props, pctx)
+	clean = true
+	return pid, err
+}
+
+// stillborn ends a cell whose spawn failed. It reports whether proto.actor may have got as far as
+// putting it into its registry.
+func (c *cell) stillborn() bool {
+	c.mu.Lock()
+	if c.self != nil || c.dead {
+		c.mu.Unlock()
+		return false // it lives, or has ended in order
+	}
+	c.dead = true
+	c.phase.Store(uint32(Ended))
+	c.rt.reaper.forget(c)
+	c.sys = nil
+	lost := append(c.control.takeAll(), c.data.takeAll()...)
+	c.mu.Unlock()
+	for _, m := range lost {
+		c.undelivered(m, ErrStopped)
+	}
+	return true
 }
 
 // cellOf finds the cell behind a context.

@@ -30,6 +30,8 @@ type Spec struct {
 	// Inline lets Offer run a turn on the sender's goroutine. For built-in actors only, whose
 	// turns are bounded and never call user code.
 	Inline bool
+	// Slot, if set, is the place that the actor takes: references to it reach this actor.
+	Slot *Slot
 }
 
 // Mailbox bounds an actor's mailbox. There are two lanes. Control carries what the node itself
@@ -47,18 +49,19 @@ type Mailbox struct {
 const (
 	defaultData    = 1024
 	defaultControl = 1 << 16
+	maxLane        = 1 << 30
 )
 
 func (m Mailbox) data() int32 {
 	if m.Data > 0 {
-		return int32(m.Data)
+		return int32(min(m.Data, maxLane))
 	}
 	return defaultData
 }
 
 func (m Mailbox) control() int32 {
 	if m.Control > 0 {
-		return int32(m.Control)
+		return int32(min(m.Control, maxLane))
 	}
 	return defaultControl
 }

@@ -141,13 +141,13 @@ func (s Strategy) delay(n int, rnd float64) time.Duration {
 	}
 	d := s.Backoff
 	for range n - 2 {
-		d *= 2
-		if d >= s.MaxBackoff {
+		if d > s.MaxBackoff/2 {
 			d = s.MaxBackoff
 			break
 		}
+		d *= 2
 	}
-	return jitter(d, rnd)
+	return jitter(min(d, s.MaxBackoff), rnd)
 }
 
 func jitter(d time.Duration, rnd float64) time.Duration {

@@ -28,49 +28,63 @@ type Task struct {
 // errTaskGoexit stands for a task that ended through runtime.Goexit.
 var errTaskGoexit = errors.New("runtime.Goexit was called in a task")
 
-// StartTask runs f on a goroutine of its own. f's context is done when the actor stops or
+// StartTask runs f on a goroutine of its own. f's context is done when the actor fails, stops or
 // restarts, or when Cancel is called. A message that f returns is delivered to the actor on the
 // control lane if it is still the same incarnation, and discarded else; nil is not delivered. A
-// panic in f is handed to onPanic, whose answer is delivered; with nil it fails the actor.
+// panic in f is handed to onPanic, whose answer is delivered; with nil it fails the actor. A task
+// that an actor starts while it stops is cancelled from the start.
 func StartTask(ctx actor.Context, name string, f func(context.Context) any, onPanic func(*PanicError) any) *Task {
 	c := cellOf(ctx)
 	run, cancel := context.WithCancelCause(context.Background())
 	t := &Task{c: c, name: name, inc: c.inc, born: c.rt.host.nano(), cancel: cancel}
 	c.mu.Lock()
-	x := c.ext()
-	t.next = x.tasks
-	if t.next != nil {
-		t.next.prev = t
+	last := c.closing()
+	if !last {
+		x := c.ext()
+		t.next = x.tasks
+		if t.next != nil {
+			t.next.prev = t
+		}
+		x.tasks = t
 	}
-	x.tasks = t
 	c.mu.Unlock()
-	c.rt.host.goRun(func() {
-		clean := false
-		var m any
-		defer func() {
-			if !clean {
-				r := recover()
-				if r == nil {
-					r = errTaskGoexit
-				}
-				pe := &PanicError{Path: c.path() + "/" + name, Value: r, Message: "task", At: c.rt.host.now(), Stack: debug.Stack()}
-				if onPanic != nil {
-					c.rt.graves.failure(pe)
-					c.rt.notify(Event{Kind: EventFailed, Path: pe.Path, Actor: "task", Err: pe})
-					m = onPanic(pe)
-				} else {
-					m = &taskPanic{pe}
-				}
-			}
-			cancel(context.Canceled)
-			t.finish(m)
-		}()
-		t.note()
-		m = f(run)
-		clean = true
-	})
+	if last {
+		t.orphan(ErrStopped)
+	}
+	c.rt.host.goRun(func() { t.run(run, f, onPanic) })
 	return t
 }
+
+func (t *Task) run(ctx context.Context, f func(context.Context) any, onPanic func(*PanicError) any) {
+	clean := false
+	var m any
+	defer func() {
+		if !clean {
+			m = t.failed(recover(), onPanic)
+		}
+		t.cancel(context.Canceled)
+		t.finish(m)
+	}()
+	t.note()
+	m = f(ctx)
+	clean = true
+}
+
+func (t *Task) failed(r any, onPanic func(*PanicError) any) (m any) {
+	if r == nil {
+		r = errTaskGoexit
+	}
+	rt := t.c.rt
+	pe := &PanicError{Path: t.path(), Value: r, Message: "task", At: rt.host.now(), Stack: debug.Stack()}
+	if onPanic == nil {
+		return &taskPanic{t, pe}
+	}
+	rt.record(pe, "task")
+	rt.guard("task", t, func() { m = onPanic(pe) })
+	return m
+}
+
+func (t *Task) path() string { return t.c.path() + "/" + t.name }
 
 // Cancel ends the task's context.
 func (t *Task) Cancel() {
@@ -91,8 +105,8 @@ func (t *Task) finish(m any) {
 	c.mu.Lock()
 	if t.prev != nil {
 		t.prev.next = t.next
-	} else if c.x.tasks == t {
-		c.x.tasks = t.next
+	} else if x := c.ext(); x.tasks == t {
+		x.tasks = t.next
 	}
 	if t.next != nil {
 		t.next.prev = t.prev
@@ -111,7 +125,7 @@ func (t *Task) finish(m any) {
 	}
 	d := &taskDone{t, m}
 	if err := c.postControl(d); err != nil {
-		discard(m, err)
+		c.undelivered(m, err)
 	}
 }
 
@@ -122,20 +136,30 @@ type taskDone struct {
 }
 
 func (d *taskDone) open(c *cell) (any, bool) {
+	m := d.m
+	d.m = nil // from here on it is received, or given back right here
 	if d.t.inc != c.inc {
-		discard(d.m, ErrRestarting)
+		c.undelivered(m, ErrRestarting)
 		return nil, false
 	}
-	if p, ok := d.m.(*taskPanic); ok {
+	if p, ok := m.(*taskPanic); ok {
 		panic(p.err)
 	}
-	return d.m, true
+	return m, true
 }
 
 // Discard implements Discarder.
 func (d *taskDone) Discard(why error) { discard(d.m, why) }
 
-type taskPanic struct{ err *PanicError }
+// taskPanic fails the task's owner, or at least goes on record if the owner has failed or ended
+// before.
+type taskPanic struct {
+	t   *Task
+	err *PanicError
+}
+
+// Discard implements Discarder.
+func (p *taskPanic) Discard(error) { p.t.c.rt.record(p.err, "task") }
 
 // takeTasks is called with mu held.
 func (x *extras) takeTasks() []*Task {
@@ -151,7 +175,7 @@ func (x *extras) takeTasks() []*Task {
 }
 
 // orphan cancels the task of an owner that is gone.
-func (t *Task) orphan() {
+func (t *Task) orphan(why error) {
 	rt := t.c.rt
 	rt.mu.Lock()
 	if !t.over && !t.lost {
@@ -159,7 +183,7 @@ func (t *Task) orphan() {
 		rt.strays[t] = struct{}{}
 	}
 	rt.mu.Unlock()
-	t.cancel(ErrStopped)
+	t.cancel(why)
 }
 
 func (t *Task) age(now int64) time.Duration { return time.Duration(now - t.born) }

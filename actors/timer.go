@@ -1,13 +1,16 @@
 package actors
 
 import (
+	"math"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
 // Timer tells its actor a message at a set time. Its methods are for the actor's own turns. It
-// ends with the incarnation that made it. Moving it later costs nothing.
+// ends with the incarnation that made it. Moving it later, and stopping it, costs nothing: what
+// is armed underneath stays armed, and what it finds then is looked at anew. So an actor makes
+// one timer and moves it, rather than a timer for each thing that it waits for.
 type Timer struct {
 	c   *cell
 	inc uint32
@@ -16,19 +19,16 @@ type Timer struct {
 	at    int64   // turn: due, in the runtime's nanoseconds; 0: not set
 	fire  int64   // turn: when the underlying timer goes off; 0: it is not armed
 	under stopper // mu of the cell
-	next  *Timer  // mu of the cell: the actor's other timers
+	// mu of the cell: the actor's other armed timers. One that is not armed is in no list, so
+	// that an actor may drop it.
+	prev, next *Timer
+	listed     bool
 }
 
 // NewTimer makes a timer that is not set. msg is delivered on the control lane.
 func NewTimer(ctx actor.Context, msg any) *Timer {
 	c := cellOf(ctx)
-	t := &Timer{c: c, inc: c.inc, msg: msg}
-	c.mu.Lock()
-	x := c.ext()
-	t.next = x.timers
-	x.timers = t
-	c.mu.Unlock()
-	return t
+	return &Timer{c: c, inc: c.inc, msg: msg}
 }
 
 // Set moves the timer to at; the zero time stops it. A time that has passed is due at once.
@@ -37,11 +37,18 @@ func (t *Timer) Set(at time.Time) {
 		t.Stop()
 		return
 	}
-	t.setNano(t.c.rt.host.nano() + int64(at.Sub(t.c.rt.host.now())))
+	t.After(at.Sub(t.c.rt.host.now()))
 }
 
 // After sets the timer to d from now.
-func (t *Timer) After(d time.Duration) { t.setNano(t.c.rt.host.nano() + int64(d)) }
+func (t *Timer) After(d time.Duration) {
+	now := t.c.rt.host.nano()
+	t.at = max(now+min(int64(d), math.MaxInt64-now), 1)
+	if t.fire != 0 && t.fire <= t.at {
+		return // it goes off early enough; open moves it on
+	}
+	t.arm()
+}
 
 // Stop unsets the timer.
 func (t *Timer) Stop() { t.at = 0 }
@@ -49,50 +56,80 @@ func (t *Timer) Stop() { t.at = 0 }
 // IsSet says whether the timer is going to be due.
 func (t *Timer) IsSet() bool { return t.at != 0 }
 
-func (t *Timer) setNano(at int64) {
-	t.at = max(at, 1)
-	if t.fire != 0 && t.fire <= at {
-		return // it goes off early enough; open moves it on
-	}
-	t.arm()
-}
-
 func (t *Timer) arm() {
-	d := max(time.Duration(t.at-t.c.rt.host.nano()), 0)
+	c := t.c
+	d := max(time.Duration(t.at-c.rt.host.nano()), 0)
 	t.fire = t.at
-	t.c.mu.Lock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if t.under != nil {
 		t.under.Stop()
 	}
-	t.under = t.c.rt.host.afterFunc(d, func() { _ = t.c.postControl(t) })
-	t.c.mu.Unlock()
+	if c.closing() || t.inc != c.inc {
+		return // nobody would receive it
+	}
+	x := c.ext()
+	if !t.listed {
+		t.listed, t.next = true, x.timers
+		if t.next != nil {
+			t.next.prev = t
+		}
+		x.timers = t
+	}
+	t.under = c.rt.host.afterFunc(d, func() { _ = c.postControl(t) })
 }
 
 // open implements envelope.
 func (t *Timer) open(c *cell) (any, bool) {
-	if t.inc != c.inc || t.at == 0 {
-		t.fire = 0
+	switch {
+	case t.inc != c.inc:
 		return nil, false
-	}
-	if c.rt.host.nano() < t.at {
+	case t.at != 0 && c.rt.host.nano() < t.at:
 		t.arm()
 		return nil, false
 	}
+	due := t.at != 0
 	t.at, t.fire = 0, 0
+	c.mu.Lock()
+	t.under = nil
+	t.unlist(c.x)
+	c.mu.Unlock()
+	if !due {
+		return nil, false
+	}
 	return t.msg, true
+}
+
+// unlist is called with the cell's mu held.
+func (t *Timer) unlist(x *extras) {
+	if !t.listed {
+		return
+	}
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		x.timers = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next, t.listed = nil, nil, false
 }
 
 func (t *Timer) disarm() {
 	t.c.mu.Lock()
 	if t.under != nil {
 		t.under.Stop()
+		t.under = nil
 	}
 	t.c.mu.Unlock()
 }
 
 // takeTimers is called with mu held.
-func (x *extras) takeTimers() *Timer {
-	t := x.timers
-	x.timers = nil
-	return t
+func (x *extras) takeTimers() (out []*Timer) {
+	for t := x.timers; t != nil; t = x.timers {
+		t.unlist(x)
+		out = append(out, t)
+	}
+	return out
 }

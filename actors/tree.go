@@ -3,6 +3,7 @@ package actors
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -63,6 +64,7 @@ type Tree struct {
 	At        time.Time
 	Roots     []Node
 	Abandoned []Node        // actors that did not return from a message after their stop
+	Orphans   []Node        // children of the abandoned that have not ended yet
 	Strays    []Node        // tasks that outlived their owner
 	Pumps     int           // goroutines of adapters
 	Dead      []Grave       // the recently dead, newest first
@@ -73,14 +75,9 @@ type Tree struct {
 func (rt *Runtime) Tree(under string) Tree {
 	rt.mu.Lock()
 	roots := slices.Clone(rt.roots)
-	var lost []*cell
-	for c := range rt.abandoned { // order-free: sorted below
-		lost = append(lost, c)
-	}
-	var strays []*Task
-	for t := range rt.strays { // order-free: sorted below
-		strays = append(strays, t)
-	}
+	lost := keys(rt.abandoned)
+	orphans := keys(rt.orphans)
+	strays := keys(rt.strays)
 	t := Tree{At: rt.host.now(), Pumps: len(rt.pumps)}
 	rt.mu.Unlock()
 	mine := func(path string) bool {
@@ -101,13 +98,19 @@ func (rt *Runtime) Tree(under string) Tree {
 			continue
 		}
 		n := c.node()
-		n.Children = nil
+		n.Children = nil // see Orphans
 		c.mu.Lock()
+		n.Stack = "the turn ran inline, on the goroutine of whoever offered the message"
 		if c.worker != nil {
 			n.Stack = stacks[c.worker.goid]
 		}
 		c.mu.Unlock()
 		t.Abandoned = append(t.Abandoned, n)
+	}
+	for _, c := range orphans {
+		if mine(c.path()) {
+			t.Orphans = append(t.Orphans, c.node())
+		}
 	}
 	for _, s := range strays {
 		if n := s.node("stray"); mine(n.Path) {
@@ -119,13 +122,18 @@ func (rt *Runtime) Tree(under string) Tree {
 	}
 	byPath := func(a, b Node) int { return strings.Compare(a.Path, b.Path) }
 	slices.SortFunc(t.Abandoned, byPath)
+	slices.SortFunc(t.Orphans, byPath)
 	slices.SortFunc(t.Strays, byPath)
 	t.Dead, t.Failures = rt.graves.list(mine)
 	return t
 }
 
+func keys[K comparable](set map[K]struct{}) []K {
+	return slices.AppendSeq(make([]K, 0, len(set)), maps.Keys(set)) // order-free: callers sort
+}
+
 func (t *Task) node(phase string) Node {
-	return Node{Path: t.c.path() + "/" + t.name, Name: t.name, Kind: "task", Phase: phase, Age: t.age(t.c.rt.host.nano())}
+	return Node{Path: t.path(), Name: t.name, Kind: "task", Phase: phase, Age: t.age(t.c.rt.host.nano())}
 }
 
 func (c *cell) node() Node {
@@ -170,33 +178,59 @@ func (rt *Runtime) find(path string) *cell {
 	}
 	c := rt.roots[i]
 	rt.mu.Unlock()
-	for deeper {
+	for deeper && c != nil {
 		name, rest, deeper = strings.Cut(rest, "/")
-		i := slices.IndexFunc(c.childrenInOrder(), func(k *cell) bool { return k.name == name })
-		if i < 0 {
-			return nil
+		c.mu.Lock()
+		var k *cell
+		if c.x != nil {
+			k = c.x.children[name]
 		}
-		c = c.childrenInOrder()[i]
+		c.mu.Unlock()
+		c = k
 	}
 	return c
 }
 
-// stragglers is called with mu held.
+// stragglers names who has not ended: of a branch those that the others wait for.
 func (rt *Runtime) stragglers() []string {
+	rt.mu.Lock()
+	cells := append(slices.Clone(rt.roots), keys(rt.orphans)...)
+	lost := keys(rt.abandoned)
+	strays := keys(rt.strays)
 	var out []string
-	for _, c := range rt.roots {
-		out = append(out, c.path())
-	}
-	for c := range rt.abandoned { // order-free: sorted below
-		out = append(out, c.path())
-	}
-	for t := range rt.strays { // order-free: sorted below
-		out = append(out, t.c.path()+"/"+t.name)
-	}
 	for p := range rt.pumps { // order-free: sorted below
 		out = append(out, p.name)
 	}
+	rt.mu.Unlock()
+	for _, c := range cells {
+		out = c.lastToEnd(out)
+	}
+	for _, c := range lost {
+		out = append(out, c.path())
+	}
+	for _, t := range strays {
+		out = append(out, t.path())
+	}
 	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (c *cell) lastToEnd(out []string) []string {
+	if c.at() >= Ended {
+		return out
+	}
+	n := len(out)
+	c.mu.Lock()
+	busy := c.run == runRunning // its children have not even been told
+	c.mu.Unlock()
+	if !busy {
+		for _, k := range c.childrenInOrder() {
+			out = k.lastToEnd(out)
+		}
+	}
+	if len(out) == n {
+		out = append(out, c.path())
+	}
 	return out
 }
 

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"fmt"
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -11,9 +10,8 @@ import (
 // the actor's own first turn, contains panics in lifecycle messages (each of which would wedge
 // or resurrect an actor), and lets nothing through once the actor is stopping.
 type wrapper struct {
-	c       *cell
-	a       actor.Actor
-	stopped bool
+	c *cell
+	a actor.Actor // nil until Started, and if New failed
 }
 
 // Receive implements actor.Actor.
@@ -26,71 +24,79 @@ func (w *wrapper) Receive(ctx actor.Context) {
 		w.a.Receive(ctx)
 		return
 	}
-	switch ctx.Message().(type) {
-	case *actor.Started:
+	if _, ok := ctx.Message().(*actor.Started); ok {
 		w.a = c.build()
 		w.a.Receive(ctx)
-	case *actor.Stopping, *actor.Restarting:
-		w.contain(ctx)
-	case *actor.Stopped:
-		w.contain(ctx)
-		w.stopped = true
-	default:
-		// Terminated, or a continuation. A stopping actor has had its last word.
-		switch p := Phase(c.phase.Load()); {
-		case p >= Stopping, w.a == nil:
-		case p >= Restarting:
-			w.contain(ctx)
-		default:
+		return
+	}
+	c.lifecycle(ctx.Message(), func() {
+		if w.a != nil {
 			w.a.Receive(ctx)
+		}
+	})
+}
+
+// lifecycle delivers a lifecycle message in a way that leaves proto.actor's bookkeeping whole,
+// whatever the actor does.
+func (c *cell) lifecycle(m any, deliver func()) {
+	switch m.(type) {
+	case *actor.Stopping, *actor.Restarting:
+		c.contain(m, deliver)
+	case *actor.Stopped:
+		c.contain(m, deliver)
+		c.end()
+	default: // Terminated
+		switch p := c.at(); {
+		case p >= Stopping, p == Failed:
+			// A stopping actor has had its last word, and a failed one must not have
+			// another: its successor starts without children.
+		case p == Restarting:
+			c.contain(m, deliver)
+		default:
+			deliver()
 		}
 	}
 }
 
-func (w *wrapper) contain(ctx actor.Context) {
-	if w.a == nil {
-		return // New failed
-	}
+// contain keeps a panic from changing what happens next, and unwinds an actor that was abandoned
+// while it was in there.
+func (c *cell) contain(m any, deliver func()) {
+	clean := false
 	defer func() {
-		if r := recover(); r != nil {
-			w.c.lifecyclePanic(r, ctx.Message(), debug.Stack())
+		if !clean {
+			r := recover()
+			if r == nil {
+				r = errGoexit
+			}
+			c.panicked(r, m, debug.Stack())
 		}
-		if w.c.is(Abandoned) {
+		if !c.moved() {
 			panic(abandonedSignal{})
 		}
 	}()
-	w.a.Receive(ctx)
+	deliver()
+	clean = true
 }
 
-// lifecyclePanic keeps a panic that must not change what happens next.
-func (c *cell) lifecyclePanic(r, m any, stack []byte) {
-	pe, ok := r.(*PanicError)
-	if !ok {
-		pe = &PanicError{Path: c.path(), Value: r, Message: fmt.Sprintf("%T", m), At: c.rt.host.now(), Stack: stack}
-	}
-	c.mu.Lock()
-	x := c.ext()
-	x.failures++
-	x.last = pe
-	c.mu.Unlock()
-	c.rt.graves.failure(pe)
-	c.rt.notify(Event{Kind: EventFailed, Path: c.path(), Actor: c.pol.Kind, Err: pe})
-}
-
-// containForeign does the same for actors that were spawned with proto.actor's own calls and so
-// have no wrapper.
-func containForeign(next actor.ReceiverFunc) actor.ReceiverFunc {
+// foreign does the same for an actor that was spawned with proto.actor's own calls and so has no
+// wrapper.
+func (c *cell) foreign(next actor.ReceiverFunc) actor.ReceiverFunc {
 	return func(ctx actor.ReceiverContext, e *actor.MessageEnvelope) {
-		switch e.Message.(type) {
-		case *actor.Stopping, *actor.Stopped, *actor.Restarting:
-			defer func() {
-				if r := recover(); r != nil {
-					if c := foreignCell(ctx); c != nil {
-						c.lifecyclePanic(r, e.Message, debug.Stack())
-					}
-				}
-			}()
+		if !c.inSys {
+			next(ctx, e)
+			return
+		}
+		if _, ok := e.Message.(*actor.Started); !ok {
+			c.lifecycle(e.Message, func() { next(ctx, e) })
+			return
+		}
+		again := c.is(Restarting)
+		if again && !c.revived() {
+			return
 		}
 		next(ctx, e)
+		if again {
+			c.started()
+		}
 	}
 }
