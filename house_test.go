@@ -1,0 +1,96 @@
+package troupe_test
+
+import (
+	"go/ast"
+	"os"
+	"strings"
+	"testing"
+)
+
+// maxLines caps every file that a person wrote. It is really a cap on the connection object,
+// which is the giant in every other project of this kind.
+const maxLines = 600
+
+func TestNoFileIsTooLong(t *testing.T) {
+	for _, p := range loadTree(t).packages {
+		for _, f := range append(p.files, p.tests...) {
+			if f.lines > maxLines && !f.generated {
+				t.Errorf("%s has %d lines, more than %d: split it by concern, as x_concern.go", f.name, f.lines, maxLines)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range loadTree(t).packages {
+		var documented []string
+		for _, f := range p.files {
+			if f.syntax.Doc != nil {
+				documented = append(documented, f.name)
+			}
+		}
+		if len(p.files) > 0 && len(documented) != 1 {
+			t.Errorf("%s: %d files have a package comment, want one: %q", p.path, len(documented), documented)
+		}
+	}
+}
+
+// TestTestsNeitherSleepNorSkip: a test that sleeps is slow or wrong, and usually both; one that
+// is skipped proves nothing and looks as if it did.
+func TestTestsNeitherSleepNorSkip(t *testing.T) {
+	skips := map[string]bool{"Skip": true, "Skipf": true, "SkipNow": true}
+	tr := loadTree(t)
+	for _, p := range tr.packages {
+		for _, f := range p.tests {
+			ast.Inspect(f.syntax, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				sel, ok := call.Fun.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				x, _ := sel.X.(*ast.Ident)
+				if x != nil && x.Name == "time" && sel.Sel.Name == "Sleep" {
+					t.Errorf("%s: sleeps; wait for what is meant, or use testing/synctest", tr.fset.Position(n.Pos()))
+				}
+				if skips[sel.Sel.Name] {
+					t.Errorf("%s: skips; make it run or remove it", tr.fset.Position(n.Pos()))
+				}
+				return true
+			})
+		}
+	}
+}
+
+// TestModuleFileIsForUsers: a replace directive works here and nowhere else.
+func TestModuleFileIsForUsers(t *testing.T) {
+	mod := readFile(t, "go.mod")
+	for line := range strings.Lines(mod) {
+		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "replace" || word == "exclude" {
+			t.Errorf("go.mod: %q is not seen by those who import this module", strings.TrimSpace(line))
+		}
+	}
+}
+
+func TestLicencesAreThere(t *testing.T) {
+	for name, words := range map[string]string{
+		"LICENSE":        "MIT OR Apache-2.0",
+		"LICENSE-MIT":    "Permission is hereby granted, free of charge",
+		"LICENSE-APACHE": "Apache License",
+	} {
+		if !strings.Contains(readFile(t, name), words) {
+			t.Errorf("%s does not contain %q", name, words)
+		}
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
