@@ -45,6 +45,7 @@ var policy = []row{
 	{"natpunch/observed", core, forCores},
 	{"protocols/*/*", core, forCores},
 
+	{"transports/internal/contract", tests, []string{"internal/...", "identity", "addrs", "transports/conduit", "actors"}},
 	{"transports/internal/...", adapter, []string{"internal/...", "identity", "addrs", "transports/conduit"}},
 	{"transports/*", adapter, forAdapters},
 	{"negotiation/tls", adapter, forAdapters}, // crypto/tls cannot be pure
@@ -183,8 +184,8 @@ func refuse(r row, pkg, imported string) string {
 			ours = "."
 		}
 		switch {
-		case fits("testkit/...", ours) && r.layer.name != tests.name:
-			return "testkit is for tests, ours and our users'"
+		case layerOf(ours) == tests.name && r.layer.name != tests.name:
+			return "that is for tests, ours and our users'"
 		case fitsAny(r.may, ours):
 			return ""
 		case slices.Contains(r.may, "own") && strings.HasPrefix(ours, pkg+"/") && layerOf(ours) == core.name:
