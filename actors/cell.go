@@ -94,6 +94,7 @@ type extras struct {
 	parked   int64         // nano until which the actor is parked; 0: not
 	order    []*cell       // StopOrdered: those still to be stopped
 	spawning *cell         // between Spawn and the spawn middleware
+	slot     *Slot         // to be taken when the actor is registered
 	ending   *cell         // turn: the child whose Terminated is in hand
 	stopper  stopper       // StopOrdered: the current child's deadline
 	done     chan struct{} // closed at the end; nil: nobody asked
@@ -156,7 +157,15 @@ func (c *cell) RegisterHandlers(inv actor.MessageInvoker, _ actor.Dispatcher) {
 	if w, ok := ctx.Actor().(*wrapper); ok {
 		w.c, c.wrap = c, w
 	}
+	var slot *Slot
+	if c.x != nil {
+		slot, c.x.slot = c.x.slot, nil
+	}
 	c.mu.Unlock()
+	if slot != nil {
+		// The actor can be reached from here on; what comes before it runs waits.
+		defer slot.cur.Store(c)
+	}
 	p := c.parent
 	if p == nil {
 		return

@@ -159,36 +159,3 @@ func TestTimersAndTasks(t *testing.T) {
 		t.Fatal(seen)
 	}
 }
-
-func BenchmarkWake(b *testing.B) {
-	rt := Live(Options{})
-	defer rt.Close(context.Background())
-	back := make(chan struct{}, 1)
-	r, _ := Root[any](rt, spec("a", func(ctx actor.Context) {
-		if _, ok := ctx.Message().(*int); ok {
-			back <- struct{}{}
-		}
-	}))
-	m := new(int)
-	b.ReportAllocs()
-	for b.Loop() {
-		_ = r.Send(m)
-		<-back
-	}
-}
-
-func BenchmarkWakeGoroutine(b *testing.B) {
-	in, back := make(chan *int, 16), make(chan struct{}, 1)
-	go func() {
-		for range in {
-			back <- struct{}{}
-		}
-	}()
-	m := new(int)
-	b.ReportAllocs()
-	for b.Loop() {
-		in <- m
-		<-back
-	}
-	close(in)
-}

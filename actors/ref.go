@@ -33,11 +33,12 @@ func (r Ref[M]) at() *cell {
 // Send queues m as data. The error says why m will never be received; m's Discard has been
 // called then.
 func (r Ref[M]) Send(m M) error {
-	if r.at() == nil {
+	c := r.at()
+	if c == nil {
 		discard(m, ErrStopped)
 		return ErrStopped
 	}
-	err := r.at().postData(m)
+	err := c.postData(m)
 	if err != nil {
 		discard(m, err)
 	}
@@ -47,11 +48,12 @@ func (r Ref[M]) Send(m M) error {
 // Control queues m on the lane that is never full for an honest sender: for what the node
 // itself says, not for what a remote can cause at will.
 func (r Ref[M]) Control(m M) error {
-	if r.at() == nil {
+	c := r.at()
+	if c == nil {
 		discard(m, ErrStopped)
 		return ErrStopped
 	}
-	err := r.at().postControl(m)
+	err := c.postControl(m)
 	if err != nil {
 		discard(m, err)
 	}
@@ -62,11 +64,12 @@ func (r Ref[M]) Control(m M) error {
 // if the actor is idle and its Spec says Inline, its turn runs right here, before Offer returns.
 // An actor's turn may Offer to an inline actor too, which must not Offer in turn: depth one.
 func (r Ref[M]) Offer(m M) error {
-	if r.at() == nil {
+	c := r.at()
+	if c == nil {
 		discard(m, ErrStopped)
 		return ErrStopped
 	}
-	err := r.at().offer(m)
+	err := c.offer(m)
 	if err != nil {
 		discard(m, err)
 	}
@@ -75,18 +78,18 @@ func (r Ref[M]) Offer(m M) error {
 
 // PID is proto.actor's reference to the same actor; nil for the zero Ref.
 func (r Ref[M]) PID() *actor.PID {
-	if r.at() == nil {
-		return nil
+	if c := r.at(); c != nil {
+		return c.self
 	}
-	return r.at().self
+	return nil
 }
 
 // Path is the actor's place in the tree.
 func (r Ref[M]) Path() string {
-	if r.at() == nil {
-		return ""
+	if c := r.at(); c != nil {
+		return c.path()
 	}
-	return r.at().path()
+	return ""
 }
 
 // IsZero says that the Ref refers to nobody.
@@ -94,21 +97,22 @@ func (r Ref[M]) IsZero() bool { return r.at() == nil }
 
 // Ended says that the actor has ended or was abandoned and will never receive anything again.
 func (r Ref[M]) Ended() bool {
-	return r.at() == nil || Phase(r.at().phase.Load()) >= Ended
+	c := r.at()
+	return c == nil || c.at() >= Ended
 }
 
 // Stop ends the actor, whatever its Restart says. For its supervisor, or for whoever made a
 // root.
 func (r Ref[M]) Stop() {
-	if r.at() != nil {
-		r.at().stopNow()
+	if c := r.at(); c != nil {
+		c.stopNow()
 	}
 }
 
 // StopAfter ends the actor once it has handled the control messages that wait for it.
 func (r Ref[M]) StopAfter() {
-	if r.at() != nil {
-		if s := (&stopAfter{r.at()}); r.at().postControl(s) != nil {
+	if c := r.at(); c != nil {
+		if s := (&stopAfter{c}); c.postControl(s) != nil {
 			s.Discard(nil)
 		}
 	}
@@ -116,15 +120,16 @@ func (r Ref[M]) StopAfter() {
 
 // Done is closed when the actor has ended or was abandoned.
 func (r Ref[M]) Done() <-chan struct{} {
-	if r.at() == nil {
+	c := r.at()
+	if c == nil {
 		return closedChan
 	}
-	r.at().mu.Lock()
-	defer r.at().mu.Unlock()
-	if r.at().dead {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
 		return closedChan
 	}
-	x := r.at().ext()
+	x := c.ext()
 	if x.done == nil {
 		x.done = make(chan struct{})
 	}
@@ -138,7 +143,7 @@ var closedChan = func() chan struct{} {
 }()
 
 // Same says that both refer to one actor.
-func (r Ref[M]) Same(o Ref[M]) bool { return r.at() == o.c }
+func (r Ref[M]) Same(o Ref[M]) bool { return r.at() == o.at() }
 
 // Self is the reference of the actor whose turn this is. M must be its message type.
 func Self[M any](ctx actor.Context) Ref[M] { return Ref[M]{c: cellOf(ctx)} }
@@ -193,5 +198,6 @@ func ChildEnd(ctx actor.Context) (e End, ok bool) {
 // of that name.
 func EndedRef[M any](ctx actor.Context, r Ref[M]) bool {
 	t, ok := ctx.Message().(*actor.Terminated)
-	return ok && r.at() != nil && (t.Who == r.at().self || t.Who.Equal(r.at().self) && r.Ended())
+	c := r.at()
+	return ok && c != nil && (t.Who == c.self || t.Who.Equal(c.self) && c.at() >= Ended)
 }

@@ -96,7 +96,11 @@ func (rt *Runtime) newCell(parent *cell, s *Spec) (*cell, error) {
 	if strings.Contains(name, "/") {
 		return nil, errSlash
 	}
-	return &cell{rt: rt, parent: parent, pol: rt.policy(&spec), name: name, build: spec.New, born: rt.host.nano()}, nil
+	c := &cell{rt: rt, parent: parent, pol: rt.policy(&spec), name: name, build: spec.New, born: rt.host.nano()}
+	if s.Slot != nil {
+		c.x = &extras{slot: s.Slot}
+	}
+	return c, nil
 }
 
 // Spawn starts a child of the actor whose turn this is.
