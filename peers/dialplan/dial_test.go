@@ -311,6 +311,31 @@ func FuzzDial(f *testing.F) {
 		now := epoch
 		d := NewDial(Config{}, now, alice, mk(1, int(ops[0]%80)), nil, ops[0]&1 == 0)
 		running, tried, ended := map[int]bool{}, map[string]bool{}, false
+		drain := func() {
+			for e, ok := d.Next(); ok; e, ok = d.Next() {
+				if ended {
+					t.Fatalf("%#v after the end", e)
+				}
+				switch e := e.(type) {
+				case Start:
+					if running[e.N] || tried[e.Addr.String()] || e.Timeout <= 0 || !d.Addr(e.N).Equal(e.Addr) {
+						t.Fatalf("%#v is started again", e)
+					}
+					running[e.N], tried[e.Addr.String()] = true, true
+				case Stop:
+					if !running[e.N] {
+						t.Fatalf("%#v does not run", e)
+					}
+					delete(running, e.N)
+				case Ended:
+					if len(running) != 0 {
+						t.Fatalf("%v go on after the end", running)
+					}
+					ended = true
+				}
+			}
+		}
+		drain()
 		for i := 0; i < len(ops); i++ {
 			arg := 0
 			if i+1 < len(ops) {
@@ -335,28 +360,7 @@ func FuzzDial(f *testing.F) {
 					d.Cancel(errRefused)
 				}
 			}
-			for e, ok := d.Next(); ok; e, ok = d.Next() {
-				if ended {
-					t.Fatalf("%#v after the end", e)
-				}
-				switch e := e.(type) {
-				case Start:
-					if running[e.N] || tried[e.Addr.String()] || e.Timeout <= 0 || !d.Addr(e.N).Equal(e.Addr) {
-						t.Fatalf("%#v is started again", e)
-					}
-					running[e.N], tried[e.Addr.String()] = true, true
-				case Stop:
-					if !running[e.N] {
-						t.Fatalf("%#v does not run", e)
-					}
-					delete(running, e.N)
-				case Ended:
-					if len(running) != 0 {
-						t.Fatalf("%v go on after the end", running)
-					}
-					ended = true
-				}
-			}
+			drain()
 			at, ok := d.Deadline()
 			if len(running) > MaxParallel || d.Running() != len(running) || ok == ended || len(d.all) > 2*MaxAttempts {
 				t.Fatalf("%d run, Running says %d; deadline %v, ended %v", len(running), d.Running(), ok, ended)
