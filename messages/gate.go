@@ -2,6 +2,8 @@ package messages
 
 import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
+
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Gate is what the actor receives that bounds inbound handshakes.
@@ -39,6 +41,7 @@ func (m *Upgraded) Discard(error) { m.Link.Close() }
 // UpgradeFailed is a handshake that failed; its conduit is closed.
 type UpgradeFailed struct {
 	Upgrader
-	ID  uint64
-	Err error
+	ID     uint64
+	Remote ma.Multiaddr
+	Err    error
 }

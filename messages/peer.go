@@ -43,3 +43,10 @@ func (m *Dialled) Discard(error) {
 		m.Link.Close()
 	}
 }
+
+// LinkRefused says that a link of this peer does not become a connection; it is closed.
+type LinkRefused struct {
+	Peer
+	Link *Link
+	Err  error
+}

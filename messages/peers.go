@@ -92,3 +92,12 @@ type PeerIdle struct {
 	Peer identity.ID
 	Seen uint64 // the number of messages that it had been given
 }
+
+// ListConns asks for the live connections, oldest first.
+type ListConns struct {
+	Peers
+	Reply actors.Reply[[]*stream.Conn]
+}
+
+// Discard implements actors.Discarder.
+func (m *ListConns) Discard(why error) { m.Reply.Fail(why) }

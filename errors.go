@@ -1,0 +1,246 @@
+package troupe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/mux"
+	"github.com/troupe-p2p/troupe/mux/yamux"
+	"github.com/troupe-p2p/troupe/negotiation/multistream"
+	"github.com/troupe-p2p/troupe/peers"
+	"github.com/troupe-p2p/troupe/peers/limits"
+	"github.com/troupe-p2p/troupe/stream"
+)
+
+// Origin says who is at fault.
+type Origin string
+
+// The origins of an Error.
+const (
+	OriginLocal  Origin = "local"  // this program used the node wrongly, or closed it
+	OriginRemote Origin = "remote" // the peer, or the network on the way to it
+	OriginLimit  Origin = "limit"  // a limit of this node
+)
+
+// Layer says where it happened.
+type Layer string
+
+// The layers of an Error.
+const (
+	LayerNode       Layer = "node"
+	LayerDial       Layer = "dial"
+	LayerConnection Layer = "connection"
+	LayerStream     Layer = "stream"
+	LayerProtocol   Layer = "protocol"
+	LayerConfig     Layer = "config"
+)
+
+// Error is every error that a System returns. Compare with errors.Is against the Err variables,
+// which match by Code, or take it apart with errors.As. The cause stays reachable.
+type Error struct {
+	Origin Origin
+	Layer  Layer
+	Code   string // stable: "protocol_not_supported"
+	// Wire is the code that travelled with a reset or close; 0 if there was none.
+	Wire uint32
+	// Retryable says that the same call may succeed later without any change.
+	Retryable bool
+	// Next is what to do about it.
+	Next string
+	Op   string      // "open", "dial", "request", ...
+	Peer identity.ID // "" if none is concerned
+	Err  error       // the cause; may be nil
+}
+
+// Error puts the fault first and the next step last.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("troupe: ")
+	if e.Op != "" {
+		b.WriteString(e.Op)
+		if e.Peer != "" {
+			b.WriteString(" " + e.Peer.String())
+		}
+		b.WriteString(": ")
+	}
+	fmt.Fprintf(&b, "%s (%s, %s)", e.Code, e.Origin, e.Layer)
+	if e.Wire != 0 {
+		fmt.Fprintf(&b, " [code %#x]", e.Wire)
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	if e.Next != "" {
+		b.WriteString("; " + e.Next)
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is matches errors by Code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// Timeout implements net.Error.
+func (e *Error) Timeout() bool { return e.Code == ErrDeadline.Code }
+
+// Temporary implements net.Error.
+func (e *Error) Temporary() bool { return e.Retryable }
+
+// The errors of a System, for errors.Is.
+var (
+	// ErrClosed: the system is closed or closing.
+	ErrClosed = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "closed", Next: "make a new System"}
+	// ErrConfig: a Config that cannot work; the cause names the field.
+	ErrConfig = &Error{Origin: OriginLocal, Layer: LayerConfig, Code: "bad_config", Next: "mend the named field"}
+	// ErrDeadline: the context or deadline of the call ended first.
+	ErrDeadline = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "deadline", Retryable: true, Next: "allow more time, or see the peer's part of the tree for what it waited on"}
+	// ErrRestarting: an actor of this node failed while it worked on the call.
+	ErrRestarting = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "actor_failed", Retryable: true, Next: "try again; the failure and its stack are in the tree, please report it"}
+	// ErrNoAddresses: nothing is known of where the peer is.
+	ErrNoAddresses = &Error{Origin: OriginLocal, Layer: LayerDial, Code: "no_addresses", Next: "give an address of the peer"}
+	// ErrDialFailed: every address of the peer was tried or skipped; the cause lists them.
+	ErrDialFailed = &Error{Origin: OriginRemote, Layer: LayerDial, Code: "dial_failed", Retryable: true, Next: "check that the peer runs and is reachable at one of the listed addresses"}
+	// ErrIdentityMismatch: somebody else answered at the peer's address.
+	ErrIdentityMismatch = &Error{Origin: OriginRemote, Layer: LayerDial, Code: "identity_mismatch", Next: "the address belongs to another peer: get a fresh one"}
+	// ErrSelf: the peer is this node.
+	ErrSelf = &Error{Origin: OriginLocal, Layer: LayerDial, Code: "self", Next: "do not dial your own ID"}
+	// ErrNotConnected: there is no connection, and the call was not to dial.
+	ErrNotConnected = &Error{Origin: OriginLocal, Layer: LayerConnection, Code: "not_connected", Retryable: true, Next: "Dial first, or open without NoDial"}
+	// ErrConnectionClosed: the connection ended below the stream.
+	ErrConnectionClosed = &Error{Origin: OriginRemote, Layer: LayerConnection, Code: "connection_closed", Retryable: true, Next: "open again; the node dials anew"}
+	// ErrProtocolNotSupported: the peer speaks none of the protocols.
+	ErrProtocolNotSupported = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "protocol_not_supported", Next: "see what the peer speaks: its identify event lists it"}
+	// ErrNegotiation: the peer did not negotiate the stream's protocol properly.
+	ErrNegotiation = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "negotiation_failed", Retryable: true}
+	// ErrReset: the stream was reset; Wire is the code, Origin who did it.
+	ErrReset = &Error{Origin: OriginRemote, Layer: LayerStream, Code: "stream_reset", Retryable: true}
+	// ErrStreamClosed: the stream was used after it had been closed here.
+	ErrStreamClosed = &Error{Origin: OriginLocal, Layer: LayerStream, Code: "stream_closed", Next: "do not use a stream after Close or CloseWrite"}
+	// ErrLimit: a limit of this node; the cause names it and who holds it.
+	ErrLimit = &Error{Origin: OriginLimit, Layer: LayerNode, Code: "limit", Retryable: true, Next: "wait, close something of the holder named, or raise the limit in Config.Limits"}
+	// ErrOverload: an actor's mailbox is full.
+	ErrOverload = &Error{Origin: OriginLimit, Layer: LayerNode, Code: "overload", Retryable: true, Next: "slow down"}
+	// ErrMessageTooLarge: a request or answer is over its size limit.
+	ErrMessageTooLarge = &Error{Origin: OriginLimit, Layer: LayerProtocol, Code: "message_too_large", Next: "send less, or raise MaxSize on both sides"}
+	// ErrBadMessage: a request or answer does not decode.
+	ErrBadMessage = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "bad_message", Next: "check that both sides use the same message types"}
+	// ErrRefused: the peer's handler answered the request with an error; its text is the cause.
+	ErrRefused = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "refused"}
+	// ErrInternal: none of the others.
+	ErrInternal = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "internal", Next: "please report it"}
+)
+
+// with makes the error of one call from one of the above.
+func (e *Error) with(op string, peer identity.ID, cause error) *Error {
+	c := *e
+	c.Op, c.Peer, c.Err = op, peer, cause
+	return &c
+}
+
+// explain turns whatever an actor answered into the Error of a call.
+func explain(op string, peer identity.ID, err error) error {
+	if err == nil {
+		return nil
+	}
+	var done *Error
+	if errors.As(err, &done) {
+		return err
+	}
+	var (
+		reset     *mux.ResetError
+		conn      *mux.ConnError
+		refused   *limits.Refusal
+		exhausted *actors.Exhausted
+		panicked  *actors.PanicError
+		ya        *yamux.Error
+		away      *yamux.GoAwayError
+		dial      *peers.DialError
+	)
+	switch {
+	case errors.As(err, &dial):
+		return explainDial(op, peer, dial)
+	case errors.Is(err, multistream.ErrNotSupported):
+		return ErrProtocolNotSupported.with(op, peer, err)
+	case errors.Is(err, multistream.ErrName):
+		return ErrConfig.with(op, peer, err)
+	case errors.Is(err, multistream.ErrProtocol), errors.Is(err, multistream.ErrTooLarge), errors.Is(err, multistream.ErrTooManyProposals):
+		return ErrNegotiation.with(op, peer, err)
+	case errors.As(err, &reset):
+		e := ErrReset.with(op, peer, err)
+		e.Wire = reset.Code
+		if !reset.Remote {
+			e.Origin = OriginLocal
+		}
+		e.Next = resetAdvice(reset.Code)
+		return e
+	case errors.As(err, &conn):
+		e := ErrConnectionClosed.with(op, peer, err)
+		e.Wire = conn.Code
+		if !conn.Remote && conn.Err == nil {
+			e.Origin = OriginLocal
+		}
+		return e
+	case errors.Is(err, stream.ErrClosed), errors.Is(err, stream.ErrWriteWhileBlocked):
+		return ErrStreamClosed.with(op, peer, err)
+	case errors.Is(err, stream.ErrConnClosed), errors.As(err, &away):
+		return ErrConnectionClosed.with(op, peer, err)
+	case errors.As(err, &refused), errors.As(err, &exhausted), errors.As(err, &ya) && ya.Origin == yamux.Limit:
+		return ErrLimit.with(op, peer, err)
+	case errors.As(err, &panicked), errors.Is(err, actors.ErrRestarting), errors.Is(err, actors.ErrAbandoned):
+		return ErrRestarting.with(op, peer, err)
+	case errors.Is(err, actors.ErrMailboxFull):
+		return ErrOverload.with(op, peer, err)
+	case errors.Is(err, peers.ErrSelf):
+		return ErrSelf.with(op, peer, err)
+	case errors.Is(err, peers.ErrNotConnected):
+		return ErrNotConnected.with(op, peer, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrDeadline.with(op, peer, err)
+	case errors.Is(err, actors.ErrStopped), errors.Is(err, actors.ErrClosed), errors.Is(err, actors.ErrStopping):
+		return ErrConnectionClosed.with(op, peer, err)
+	}
+	return ErrInternal.with(op, peer, err)
+}
+
+func explainDial(op string, peer identity.ID, d *peers.DialError) error {
+	switch {
+	case errors.Is(d, identity.ErrMismatch):
+		return ErrIdentityMismatch.with(op, peer, d)
+	case errors.Is(d, peers.ErrSelf):
+		return ErrSelf.with(op, peer, d)
+	case len(d.Tried) == 0 && len(d.Skipped) == 0:
+		return ErrNoAddresses.with(op, peer, d)
+	}
+	return ErrDialFailed.with(op, peer, d)
+}
+
+// resetAdvice is the next step for the codes that are known: Troupe's own and go-libp2p's.
+func resetAdvice(code uint32) string {
+	switch code {
+	case stream.CodeHandlerPanic:
+		return "the handler of the stream panicked: see the tree of that node"
+	case stream.CodeHandlerStuck:
+		return "the handler of the stream was stuck and given up: see the tree of that node"
+	case stream.CodeLocalFault:
+		return "the handler of the stream broke its rules: see the tree of that node"
+	case mux.CodeNegotiation:
+		return "the protocol negotiation failed"
+	case mux.CodeResourceLimit:
+		return "the receiver is at a limit: try later"
+	case 0x1003:
+		return "the receiver limits the rate: try later"
+	case 0x1007:
+		return "the receiver shuts down"
+	}
+	return ""
+}

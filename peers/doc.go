@@ -1,0 +1,15 @@
+// Package peers holds the actors of the remotes.
+//
+//	peers            one for the node: finds or starts the peer, counts connections against the limits
+//	└─ peer          one for each remote that there is anything to do with
+//	   ├─ dial       attempts under way, see package transports
+//	   └─ connection see package mux
+//
+// Every link, dialled or accepted, passes through peers once, which admits it or closes it:
+//
+//	gate ─Arrived─> peers ─AddLink─> peer ─spawns─> connection
+//	dial ─Dialled─> peer ─Arrived─> peers ─AddLink─> peer ...
+//
+// The decisions are in the cores: dialplan (which address when), connset (which connection),
+// limits (how many).
+package peers

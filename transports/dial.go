@@ -1,0 +1,150 @@
+package transports
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/messages"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// DialConfig of one attempt.
+type DialConfig struct {
+	Transports []conduit.Transport
+	// Upgrade says how to upgrade a Raw conduit that the attempt has got.
+	Upgrade func(id uint64, c conduit.Raw, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec
+
+	Attempt uint64
+	Addr    ma.Multiaddr
+	Expect  identity.ID // "": whoever answers
+	Timeout time.Duration
+	Owner   actors.Ref[messages.Peer]
+}
+
+// DialSpec is how to spawn the actor of one attempt. It tells its owner one Dialled and ends.
+func DialSpec(cfg DialConfig) actors.Spec {
+	return actors.Spec{
+		Kind:     "dial",
+		New:      func() actor.Actor { return &dial{cfg: cfg} },
+		Restart:  actors.Temporary,
+		Children: actors.Strategy{Exceeded: actors.StopChild},
+	}
+}
+
+// connected is what the adapter's callback has got.
+type connected struct {
+	messages.Upgrader
+	c   conduit.Conduit
+	err error
+}
+
+// Discard implements actors.Discarder.
+func (m *connected) Discard(error) {
+	if m.err == nil {
+		m.c.Abandon()
+	}
+}
+
+type dialTimeout struct{ messages.Upgrader }
+
+type dial struct {
+	cfg     DialConfig
+	cancel  context.CancelFunc
+	told    bool
+	upgrade actors.Ref[any]
+}
+
+// Receive implements actor.Actor.
+func (d *dial) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		d.start(ctx)
+	case *connected:
+		d.connected(ctx, m)
+	case *messages.Upgraded:
+		d.tell(ctx, m.Link, nil)
+	case *messages.UpgradeFailed:
+		d.tell(ctx, nil, m.Err)
+	case *dialTimeout:
+		d.tell(ctx, nil, fmt.Errorf("local: no connection to %s within %v", d.cfg.Addr, d.cfg.Timeout))
+	case *actor.Terminated:
+		if end, ok := actors.ChildEnd(ctx); ok && !d.told {
+			d.tell(ctx, nil, fmt.Errorf("local: the upgrade of %s has ended: %w", d.cfg.Addr, orStopped(end.Err)))
+		}
+	case *actor.Stopping:
+		if d.cancel != nil {
+			d.cancel()
+		}
+		d.tell(ctx, nil, actors.ErrStopped)
+	}
+}
+
+func orStopped(err error) error {
+	if err == nil {
+		return actors.ErrStopped
+	}
+	return err
+}
+
+func (d *dial) start(ctx actor.Context) {
+	actors.Publish(ctx, "addr", d.cfg.Addr.String())
+	var t conduit.Transport
+	for _, o := range d.cfg.Transports {
+		if o.CanDial(d.cfg.Addr) {
+			t = o
+			break
+		}
+	}
+	if t == nil {
+		d.tell(ctx, nil, fmt.Errorf("local: no transport of this node can dial %s", d.cfg.Addr))
+		return
+	}
+	actors.NewTimer(ctx, &dialTimeout{}).After(d.cfg.Timeout)
+	run, cancel := context.WithCancel(context.Background())
+	d.cancel = cancel
+	self := actors.Self[messages.Upgrader](ctx)
+	t.Dial(run, d.cfg.Addr, d.cfg.Expect, func(c conduit.Conduit, err error) {
+		_ = self.Control(&connected{c: c, err: err})
+	})
+}
+
+func (d *dial) connected(ctx actor.Context, m *connected) {
+	switch {
+	case m.err != nil:
+		d.tell(ctx, nil, m.err)
+	case d.told:
+		m.c.Abandon()
+	case m.c.Muxed != nil:
+		d.tell(ctx, &messages.Link{
+			Endpoints: m.c.Muxed.Endpoints(), Peer: m.c.Muxed.Peer(), PublicKey: m.c.Muxed.PublicKey(), Muxed: m.c.Muxed,
+		}, nil)
+	default:
+		self := actors.Self[messages.Upgrader](ctx)
+		ref, err := actors.Spawn[any](ctx, d.cfg.Upgrade(d.cfg.Attempt, m.c.Raw, d.cfg.Expect, self))
+		if err != nil {
+			m.c.Abandon()
+			d.tell(ctx, nil, err)
+			return
+		}
+		d.upgrade = ref
+	}
+}
+
+func (d *dial) tell(ctx actor.Context, l *messages.Link, err error) {
+	if d.told {
+		if l != nil {
+			l.Close()
+		}
+		return
+	}
+	d.told = true
+	_ = d.cfg.Owner.Control(&messages.Dialled{Attempt: d.cfg.Attempt, Link: l, Err: err})
+	ctx.Stop(ctx.Self())
+}

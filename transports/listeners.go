@@ -1,0 +1,171 @@
+package transports
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/messages"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// ListenersConfig of a node.
+type ListenersConfig struct {
+	Transports []conduit.Transport
+	Gate       actors.Ref[messages.Gate]
+	Identify   actors.Ref[messages.Identify]
+	Hub        *actors.Hub[messages.Event]
+	// State belongs to the node, so that a crash of the actor forgets nothing.
+	State *ListenState
+	// OnAddrs is told the addresses that are bound, after each change. It must not block.
+	OnAddrs func([]ma.Multiaddr)
+}
+
+// ListenState is what is to be listened on, in order of the requests.
+type ListenState struct{ slots []*slot }
+
+// slot is one wanted address. The slot itself belongs to the listeners actor; bound is written
+// by it alone and read by the listener's next incarnation through its spec.
+type slot struct {
+	want  ma.Multiaddr
+	bound ma.Multiaddr // last bound; kept while the listener is down
+	up    bool
+	reply actors.Reply[ma.Multiaddr]
+	ref   actors.Ref[listenerMsg]
+}
+
+// ListenersSpec is how to spawn the supervisor of the listeners.
+func ListenersSpec(cfg ListenersConfig) actors.Spec {
+	return actors.Spec{
+		Name:     "listeners",
+		New:      func() actor.Actor { return &listeners{cfg: cfg} },
+		Children: actors.Strategy{Intensity: 10, Window: 10 * time.Second, Backoff: 20 * time.Millisecond, MaxBackoff: 2 * time.Second},
+	}
+}
+
+type listeners struct {
+	cfg  ListenersConfig
+	self actors.Ref[messages.Listeners]
+}
+
+// Receive implements actor.Actor.
+func (l *listeners) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		l.self = actors.Self[messages.Listeners](ctx)
+		for _, s := range l.cfg.State.slots {
+			s.up = false
+			l.spawn(ctx, s)
+		}
+		l.tell()
+	case *messages.Listen:
+		l.listen(ctx, m)
+	case *messages.Bound:
+		l.bound(m)
+	case *messages.Unbound:
+		l.unbound(m)
+	}
+}
+
+func (l *listeners) listen(ctx actor.Context, m *messages.Listen) {
+	var t conduit.Transport
+	for _, o := range l.cfg.Transports {
+		if o.CanListen(m.Addr) {
+			t = o
+			break
+		}
+	}
+	if t == nil {
+		m.Reply.Fail(fmt.Errorf("local: no transport of this node can listen on %s", m.Addr))
+		return
+	}
+	if l.find(m.Addr) != nil {
+		m.Reply.Fail(fmt.Errorf("local: this node listens on %s already", m.Addr))
+		return
+	}
+	s := &slot{want: m.Addr, reply: m.Reply}
+	l.cfg.State.slots = append(l.cfg.State.slots, s)
+	l.spawn(ctx, s)
+}
+
+func (l *listeners) find(want ma.Multiaddr) *slot {
+	for _, s := range l.cfg.State.slots {
+		if s.want.Equal(want) {
+			return s
+		}
+	}
+	return nil
+}
+
+func (l *listeners) spawn(ctx actor.Context, s *slot) {
+	var t conduit.Transport
+	for _, o := range l.cfg.Transports {
+		if o.CanListen(s.want) {
+			t = o
+			break
+		}
+	}
+	ref, err := actors.Spawn[listenerMsg](ctx, actors.Spec{
+		Kind: "listener",
+		New: func() actor.Actor {
+			return &listener{transport: t, slot: s, owner: l.self, gate: l.cfg.Gate}
+		},
+		Restart: actors.Permanent,
+	})
+	if err != nil {
+		s.reply.Fail(err)
+		return
+	}
+	s.ref = ref
+}
+
+func (l *listeners) bound(m *messages.Bound) {
+	s := l.find(m.Want)
+	if s == nil {
+		return
+	}
+	s.bound, s.up = m.Addr, true
+	s.reply.Answer(m.Addr)
+	l.cfg.Hub.Emit(messages.Event{Kind: messages.EventListening, Addrs: []ma.Multiaddr{m.Addr}})
+	l.tell()
+}
+
+// unbound: the first failure of a new address is its answer, and the end of it. Later ones are
+// outages that the listener works on.
+func (l *listeners) unbound(m *messages.Unbound) {
+	s := l.find(m.Want)
+	if s == nil {
+		return
+	}
+	s.up = false
+	l.cfg.Hub.Emit(messages.Event{Kind: messages.EventListenError, Addrs: []ma.Multiaddr{m.Want}, Err: m.Err})
+	if s.bound == nil {
+		s.reply.Fail(m.Err)
+		s.ref.Stop()
+		for i, o := range l.cfg.State.slots {
+			if o == s {
+				l.cfg.State.slots = append(l.cfg.State.slots[:i:i], l.cfg.State.slots[i+1:]...)
+				break
+			}
+		}
+	}
+	l.tell()
+}
+
+// tell hands the bound addresses to whoever advertises them.
+func (l *listeners) tell() {
+	var up []ma.Multiaddr
+	for _, s := range l.cfg.State.slots {
+		if s.up {
+			up = append(up, s.bound)
+		}
+	}
+	if l.cfg.OnAddrs != nil {
+		l.cfg.OnAddrs(up)
+	}
+	_ = l.cfg.Identify.Control(&messages.ListenAddrs{Addrs: up})
+}
