@@ -158,7 +158,7 @@ func (b *Book) Addrs(now time.Time, id identity.ID) []Address {
 // Peers returns the peers of the book in a fixed order.
 func (b *Book) Peers() []identity.ID {
 	ids := make([]identity.ID, 0, len(b.peers))
-	for id := range b.peers {
+	for id := range b.peers { // order-free: sorted below
 		ids = append(ids, id)
 	}
 	slices.Sort(ids)

@@ -133,7 +133,7 @@ func (b *Book) Repair(now time.Time, connected []identity.ID) {
 // byUse returns all peers, least recently useful first.
 func (b *Book) byUse() []*peer {
 	all := make([]*peer, 0, len(b.peers))
-	for _, p := range b.peers {
+	for _, p := range b.peers { // order-free: sorted below
 		all = append(all, p)
 	}
 	slices.SortFunc(all, func(p, q *peer) int {

@@ -305,12 +305,17 @@ func TestTheBookSurvivesACrashOfItsActor(t *testing.T) {
 func FuzzBook(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 1, 1, 0, 3, 1, 9, 4, 1, 0, 5, 0, 200})
 	f.Add([]byte("learn, pin, connect, identify, certify, disconnect, sweep, forget, repair"))
+	every := tcp(f, ports(1, 30)...)
+	var names []string
+	for i := range 256 {
+		names = append(names, fmt.Sprintf("/%0200d", i))
+	}
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		b := New(Config{Peers: 6, Addrs: 40, Bytes: 40 << 10})
 		now := epoch
-		for i := 0; i+2 < len(ops) && i < 600; i += 3 {
+		for i := 0; i+2 < len(ops) && i < 300; i += 3 {
 			id, arg := peerID(int(ops[i+1]%12)), int(ops[i+2])
-			list := tcp(t, ports(1+arg%7, arg%20)...)
+			list := every[arg%7:][:arg%20]
 			switch ops[i] % 12 {
 			case 0, 1:
 				b.Learn(now, id, list, time.Duration(arg)*time.Second)
@@ -323,10 +328,7 @@ func FuzzBook(f *testing.F) {
 			case 4:
 				b.Disconnected(now, id)
 			case 5, 6:
-				s := Statement{Addrs: list}
-				for j := range arg {
-					s.Protocols = append(s.Protocols, fmt.Sprintf("/%0200d", j))
-				}
+				s := Statement{Facts: Facts{Protocols: names[:arg]}, Addrs: list}
 				if arg&1 == 0 {
 					s.Record, s.Sealed = record(id, uint64(arg), list), make([]byte, arg*10)
 				}
