@@ -28,6 +28,7 @@ type reaper struct {
 type watch struct {
 	c          *cell // nil: not in the list
 	since      int64
+	turn       uint32 // the turn under way; 0: none
 	sysSeq     uint32
 	prev, next *watch
 }
@@ -39,7 +40,7 @@ func (r *reaper) watch(c *cell) {
 		return
 	}
 	r.mu.Lock()
-	*w = watch{c: c, since: r.rt.host.nano(), sysSeq: c.sysSeq, prev: r.last}
+	*w = watch{c: c, since: r.rt.host.nano(), turn: c.turnNow(), sysSeq: c.sysSeq, prev: r.last}
 	if r.last != nil {
 		r.last.next = w
 	} else {
@@ -105,15 +106,15 @@ func (r *reaper) sweep() {
 }
 
 // checkStuck looks at a stop that was posted stuckAfter ago, when seen.sysSeq system messages
-// had been taken. Between two messages a stop is always seen, so an actor whose turn began
-// before the stop and that has taken no system message since is inside the same one.
+// had been taken. Between two messages a stop is always seen, so an actor that is in the same
+// turn as then and has taken no system message since is inside the same message.
 func (c *cell) checkStuck(seen watch) {
 	c.mu.Lock()
 	if c.dead {
 		c.mu.Unlock()
 		return
 	}
-	if c.run == runRunning && c.sysSeq == seen.sysSeq && c.turnAt <= seen.since {
+	if seen.turn != 0 && seen.turn == c.turnNow() && seen.sysSeq == c.sysSeq {
 		c.abandon(ErrAbandoned)
 		return
 	}
@@ -123,6 +124,14 @@ func (c *cell) checkStuck(seen watch) {
 		c.rt.reaper.watch(c)
 	}
 	c.mu.Unlock()
+}
+
+// turnNow is called with mu held.
+func (c *cell) turnNow() uint32 {
+	if c.run != runRunning {
+		return 0
+	}
+	return max(c.turns, 1)
 }
 
 func isStop(m any) bool {

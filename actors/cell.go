@@ -39,7 +39,8 @@ type cell struct {
 	inc    uint32        // turn: incarnation
 
 	sysSeq uint32 // mu: grows with every system message that is taken; see checkStuck
-	turnAt int64  // mu: when the running turn began
+	turns  uint32 // mu: grows with every turn
+	turnAt int64  // mu: when the actor was woken, or began its latest turn in a row
 	born   int64
 	worker *worker // mu: who runs the turn
 	cur    any     // turn: the message in hand
@@ -241,7 +242,10 @@ func (c *cell) PostSystemMessage(m any) {
 		return
 	}
 	c.sys = append(c.sys, m)
-	c.wake()
+	if c.run == runIdle {
+		c.turnAt = c.rt.host.nano()
+	}
+	c.schedule()
 }
 
 // watched is called with mu held and gives it up.
@@ -262,8 +266,17 @@ func (c *cell) watched(w *actor.PID) {
 	}
 }
 
-// wake schedules an idle actor. It is called with mu held and gives it up.
+// wake schedules an idle actor that has got a message, which is dated. It is called with mu held
+// and gives it up.
 func (c *cell) wake() {
+	if c.run == runIdle {
+		c.turnAt = max(c.control.since, c.data.since)
+	}
+	c.schedule()
+}
+
+// schedule is called with mu held and gives it up.
+func (c *cell) schedule() {
 	if c.run != runIdle {
 		c.mu.Unlock()
 		return
@@ -380,6 +393,7 @@ func (c *cell) offer(m any) error {
 		return nil
 	}
 	c.run = runRunning
+	c.turns++
 	c.turnAt = c.rt.host.nano()
 	c.mu.Unlock()
 	c.inlineTurn(m)

@@ -15,6 +15,13 @@ var (
 	errNotStopped = errors.New("a permanent actor was stopped by someone other than its supervisor")
 )
 
+// Messages without content are shared.
+var (
+	startedMessage = &actor.Started{}
+	restartMessage = &actor.Restart{}
+	stopMessage    = &actor.Stop{}
+)
+
 // failed records a panic and asks the supervisor what to do. The message in hand is lost; those
 // behind it wait. What the incarnation owned goes at once: its successor may come late.
 func (c *cell) failed(r, m any, stack []byte) {
@@ -84,7 +91,7 @@ func (c *cell) restart(m *restartNow) {
 	if !fresh {
 		c.release(ErrRestarting, false)
 	}
-	c.inv.InvokeSystemMessage(&actor.Restart{})
+	c.inv.InvokeSystemMessage(restartMessage)
 }
 
 // relink finishes a restart: proto.actor has replaced the actor behind the context, and the new
@@ -99,7 +106,7 @@ func (c *cell) relink() {
 	}
 	w.c, c.wrap = c, w
 	if c.revived() {
-		c.inv.InvokeUserMessage(&actor.Started{})
+		c.inv.InvokeUserMessage(startedMessage)
 		c.started()
 	}
 }
@@ -135,7 +142,7 @@ func (c *cell) stop() {
 	c.mu.Unlock()
 	if c.pol.Restart == Permanent && !commanded {
 		if p := c.at(); p == Starting || p == Alive {
-			c.failed(errNotStopped, &actor.Stop{}, nil)
+			c.failed(errNotStopped, stopMessage, nil)
 		}
 		return
 	}
@@ -155,7 +162,7 @@ func (c *cell) stop() {
 }
 
 func (c *cell) finishStop() {
-	c.inv.InvokeSystemMessage(&actor.Stop{})
+	c.inv.InvokeSystemMessage(stopMessage)
 	c.checkEnded()
 }
 
@@ -167,7 +174,7 @@ func (c *cell) stopNow() {
 	x.command = true
 	c.mu.Unlock()
 	if !again {
-		c.PostSystemMessage(&actor.Stop{})
+		c.PostSystemMessage(stopMessage)
 	}
 }
 
@@ -287,6 +294,9 @@ func (c *cell) end() {
 }
 
 func (c *cell) tell(watchers []*actor.PID) {
+	if len(watchers) == 0 {
+		return
+	}
 	gone := &actor.Terminated{Who: c.self}
 	for _, w := range watchers {
 		c.rt.sendSystem(w, gone)

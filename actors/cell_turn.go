@@ -17,20 +17,18 @@ type envelope interface {
 func (c *cell) turn(n int, w *worker) (more bool) {
 	c.mu.Lock()
 	c.run = runRunning
-	c.turnAt = c.rt.host.nano()
+	c.turns++
 	c.worker = w
 	if c.abandonedHere() {
 		return false
 	}
-	c.mu.Unlock()
 	clean := false
 	defer func() {
 		if !clean {
 			more = c.broken(recover())
 		}
 	}()
-	for range n {
-		c.mu.Lock()
+	for {
 		m, kind := c.take()
 		if kind == takeNone {
 			clean = true
@@ -39,15 +37,19 @@ func (c *cell) turn(n int, w *worker) (more bool) {
 		c.mu.Unlock()
 		if kind == takeSystem {
 			c.system(m)
-			continue
+		} else {
+			c.user(m)
 		}
-		c.user(m)
+		if n--; n == 0 {
+			clean = true
+			c.mu.Lock()
+			c.run = runQueued
+			c.turnAt = c.rt.host.nano()
+			c.mu.Unlock()
+			return true
+		}
+		c.mu.Lock()
 	}
-	clean = true
-	c.mu.Lock()
-	c.run = runQueued
-	c.mu.Unlock()
-	return true
 }
 
 // inlineTurn handles one message on the goroutine of whoever offered it.

@@ -38,7 +38,8 @@ func (rt *Runtime) policy(s *Spec) *policy {
 	if q := rt.policies[p]; q != nil {
 		return q
 	}
-	q = &p
+	q = new(policy)
+	*q = p // not &p, which would be allocated for every spawn
 	if len(rt.policies) < maxPolicies {
 		rt.policies[p] = q
 	}
