@@ -322,6 +322,59 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// counter is a predictable source of keys.
+type counter byte
+
+func (c *counter) Read(p []byte) (int, error) {
+	for i := range p {
+		*c++
+		p[i] = byte(*c)
+	}
+	return len(p), nil
+}
+
+func TestASealedRecordThatNobodyHasOpenedIsVerified(t *testing.T) {
+	rand := counter(1)
+	key, err := identity.GenerateKey(identity.Ed25519, &rand)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := identity.IDFromKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := record(id, 3, tcp(t, 1)).Seal(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := New(Config{})
+	facts := Facts{PublicKey: key.Public(), Sealed: sealed}
+	if err := b.Identified(epoch, peerID(1), Statement{Facts: facts}); !errors.Is(err, ErrForeignRecord) {
+		t.Fatalf("somebody else's: %v", err)
+	}
+	forged := slices.Clone(sealed)
+	forged[len(forged)-1] ^= 1
+	if err := b.Identified(epoch, id, Statement{Facts: Facts{Sealed: forged}}); !errors.Is(err, identity.ErrSignature) {
+		t.Fatalf("forged: %v", err)
+	}
+	if b.Stats().Peers != 0 {
+		t.Fatal("a refused record left something behind")
+	}
+	if err := b.Identified(epoch, id, Statement{Facts: facts}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Addrs(epoch, id); len(got) != 1 || got[0].Source != Certified {
+		t.Fatalf("%v", got)
+	}
+	again := New(Config{})
+	if n := again.Import(epoch, b.Export(epoch)); n != 1 {
+		t.Fatalf("%d peers imported", n)
+	}
+	if f, _ := again.Facts(id); f.PublicKey == nil || !f.PublicKey.Equal(key.Public()) {
+		t.Fatal("the key is lost in the file")
+	}
+}
+
 func TestFactsAreBounded(t *testing.T) {
 	b, id := New(Config{}), peerID(1)
 	var protocols []string
