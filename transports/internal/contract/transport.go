@@ -1,0 +1,307 @@
+package contract
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/troupe-p2p/troupe/transports/conduit"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Subject is a transport under test.
+type Subject struct {
+	// New makes a transport. Its runtime is to be Runtime's.
+	New func(t *testing.T) conduit.Transport
+	// Any is an address to listen on that lets the transport choose a free one.
+	Any ma.Multiaddr
+	// Foreign are addresses that are none of the transport's business.
+	Foreign []ma.Multiaddr
+	// Refused says that err is a refusal: nobody listens.
+	Refused func(err error) bool
+}
+
+// Acceptor records what a listener does.
+type Acceptor struct {
+	board
+	conns    []conduit.Conduit
+	failed   []error
+	degraded []error
+}
+
+var _ conduit.AcceptSink = (*Acceptor)(nil)
+
+// Accepted implements conduit.AcceptSink.
+func (a *Acceptor) Accepted(c conduit.Conduit) { a.set(func() { a.conns = append(a.conns, c) }) }
+
+// Failed implements conduit.AcceptSink.
+func (a *Acceptor) Failed(err error) { a.set(func() { a.failed = append(a.failed, err) }) }
+
+// Degraded implements conduit.AcceptSink.
+func (a *Acceptor) Degraded(err error) { a.set(func() { a.degraded = append(a.degraded, err) }) }
+
+// Next waits for the i-th connection, counted from 0.
+func (a *Acceptor) Next(t *testing.T, i int) conduit.Conduit {
+	t.Helper()
+	a.wait(t, "an accepted connection", func() bool { return len(a.conns) > i })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.conns[i]
+}
+
+// WaitDegraded waits for the n-th report that accepting is held back.
+func (a *Acceptor) WaitDegraded(t *testing.T, n int) error {
+	t.Helper()
+	a.wait(t, "Degraded", func() bool { return len(a.degraded) >= n })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.degraded[n-1]
+}
+
+// WaitFailed waits for the end of the listener.
+func (a *Acceptor) WaitFailed(t *testing.T) error {
+	t.Helper()
+	a.wait(t, "Failed", func() bool { return len(a.failed) > 0 })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failed[0]
+}
+
+// Counts says how often each method was called so far.
+func (a *Acceptor) Counts() (accepted, failed, degraded int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.conns), len(a.failed), len(a.degraded)
+}
+
+type dialed struct {
+	c   conduit.Conduit
+	err error
+}
+
+// Dial dials and waits for the outcome.
+func Dial(ctx context.Context, tr conduit.Transport, a ma.Multiaddr) (conduit.Conduit, error) {
+	got := make(chan dialed, 2)
+	tr.Dial(ctx, a, "", func(c conduit.Conduit, err error) { got <- dialed{c, err} })
+	d := <-got
+	return d.c, d.err
+}
+
+// Pair connects a transport to itself, once.
+func Pair(t *testing.T, tr conduit.Transport, listen ma.Multiaddr) (dialler, listener conduit.Conduit) {
+	t.Helper()
+	acc := &Acceptor{}
+	l, err := tr.Listen(listen, acc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	c, err := Dial(t.Context(), tr, l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, acc.Next(t, 0)
+}
+
+// Transport tests the promises of conduit.Transport and conduit.Listener.
+func Transport(t *testing.T, s Subject) {
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, s Subject, tr conduit.Transport)
+	}{
+		{"it knows its own addresses and no others", trAddresses},
+		{"dialler and listener meet", trMeet},
+		{"an address is free again when Close returns", trRebind},
+		{"an address is taken once", trTaken},
+		{"Close of a listener spares its connections", trCloseSpares},
+		{"Close of a listener is idempotent and is no failure", trCloseQuiet},
+		{"a dial to nobody is refused", trRefused},
+		{"a dial whose context is over fails with its error", trCancelled},
+		{"done is not called by Dial itself", trLater},
+		{"a thousand connections leave nothing behind", trChurn},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, s, s.New(t)) })
+	}
+}
+
+func listen(t *testing.T, tr conduit.Transport, a ma.Multiaddr) (conduit.Listener, *Acceptor) {
+	t.Helper()
+	acc := &Acceptor{}
+	l, err := tr.Listen(a, acc)
+	if err != nil {
+		t.Fatalf("listen on %s: %v", a, err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l, acc
+}
+
+func trAddresses(t *testing.T, s Subject, tr conduit.Transport) {
+	l, _ := listen(t, tr, s.Any)
+	if !tr.CanListen(s.Any) || !tr.CanDial(l.Addr()) {
+		t.Error("it does not know its own addresses")
+	}
+	if l.Addr().Equal(s.Any) {
+		t.Errorf("bound to %s, which says nothing", l.Addr())
+	}
+	if tr.Name() == "" {
+		t.Error("it has no name")
+	}
+	for _, a := range s.Foreign {
+		if tr.CanDial(a) || tr.CanListen(a) {
+			t.Errorf("it claims %s", a)
+		}
+		if _, err := tr.Listen(a, &Acceptor{}); err == nil {
+			t.Errorf("it listens on %s", a)
+		}
+		if _, err := Dial(t.Context(), tr, a); err == nil {
+			t.Errorf("it dials %s", a)
+		}
+	}
+}
+
+func trMeet(t *testing.T, s Subject, tr conduit.Transport) {
+	a, b := Pair(t, tr, s.Any)
+	if !a.Endpoints().Local.Equal(b.Endpoints().Remote) {
+		t.Errorf("%s is not %s", a.Endpoints().Local, b.Endpoints().Remote)
+	}
+	a.Abandon()
+	b.Abandon()
+}
+
+func trRebind(t *testing.T, s Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Any)
+	for i := range 50 {
+		c, err := Dial(t.Context(), tr, l.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Abandon()
+		defer acc.Next(t, 0).Abandon()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		acc = &Acceptor{}
+		if l, err = tr.Listen(l.Addr(), acc); err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+	}
+	_ = l.Close()
+}
+
+func trTaken(t *testing.T, s Subject, tr conduit.Transport) {
+	l, _ := listen(t, tr, s.Any)
+	if _, err := tr.Listen(l.Addr(), &Acceptor{}); err == nil {
+		t.Error("two listeners on one address")
+	}
+}
+
+func trCloseSpares(t *testing.T, s Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Any)
+	a, err := Dial(t.Context(), tr, l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := acc.Next(t, 0)
+	defer a.Abandon()
+	defer b.Abandon()
+	_ = l.Close()
+	if a.Raw == nil {
+		return // streams over what is left are Muxed's matter
+	}
+	w, r := &Sink{}, reader(b.Raw)
+	w.bind(a.Raw, 1)
+	r.bind(b.Raw, 1)
+	send(t, a.Raw, w, []byte("still here"))
+	r.waitBytes(t, "bytes after the listener's Close", 10)
+}
+
+func trCloseQuiet(t *testing.T, s Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Any)
+	for range 3 {
+		if err := l.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}
+	if _, err := Dial(t.Context(), tr, l.Addr()); err == nil {
+		t.Error("a closed listener was dialled")
+	}
+	if n, failed, degraded := acc.Counts(); n+failed+degraded > 0 {
+		t.Errorf("%d accepted, %d failures, %d degraded", n, failed, degraded)
+	}
+}
+
+func trRefused(t *testing.T, s Subject, tr conduit.Transport) {
+	l, _ := listen(t, tr, s.Any)
+	_ = l.Close()
+	_, err := Dial(t.Context(), tr, l.Addr())
+	if err == nil || !s.Refused(err) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func trCancelled(t *testing.T, s Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Any)
+	why := errors.New("another dial won")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	_, err := Dial(ctx, tr, l.Addr())
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
+		t.Errorf("err = %v", err)
+	}
+	if n, _, _ := acc.Counts(); n > 0 {
+		acc.Next(t, 0).Abandon()
+	}
+}
+
+func trLater(t *testing.T, s Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Any)
+	returned := make(chan struct{})
+	got := make(chan dialed, 1)
+	tr.Dial(t.Context(), l.Addr(), "", func(c conduit.Conduit, err error) {
+		<-returned // a call on Dial's own stack would wait here for ever
+		got <- dialed{c, err}
+	})
+	close(returned)
+	d := <-got
+	if d.err != nil {
+		t.Fatal(d.err)
+	}
+	d.c.Abandon()
+	acc.Next(t, 0).Abandon()
+}
+
+// trChurn leaves the counting to Runtime.
+func trChurn(t *testing.T, s Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Any)
+	const rounds, atOnce = 1000, 16
+	slots := make(chan struct{}, atOnce)
+	var errs board
+	var failures []error
+	for range rounds {
+		slots <- struct{}{}
+		tr.Dial(t.Context(), l.Addr(), "", func(c conduit.Conduit, err error) {
+			if err != nil {
+				errs.set(func() { failures = append(failures, err) })
+			}
+			if c.Raw != nil {
+				(&Sink{}).bind(c.Raw, 1)
+			}
+			c.Abandon()
+			<-slots
+		})
+	}
+	for i := range rounds {
+		c := acc.Next(t, i)
+		if c.Raw != nil {
+			(&Sink{}).bind(c.Raw, 1)
+		}
+		c.Abandon()
+	}
+	for range atOnce {
+		slots <- struct{}{}
+	}
+	if len(failures) > 0 {
+		t.Errorf("%d dials failed, the first: %v", len(failures), failures[0])
+	}
+}

@@ -1,0 +1,106 @@
+package contract
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/internal/buf"
+)
+
+// patience is how long a wait may take before the test fails.
+const patience = 20 * time.Second
+
+// board is a condition variable with a time limit: state changes under its lock, and whoever
+// waits looks again after each change.
+type board struct {
+	mu      sync.Mutex
+	changed chan struct{}
+}
+
+// set changes the state.
+func (b *board) set(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+// wait looks until ok.
+func (b *board) wait(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	if !b.await(ok) {
+		t.Fatalf("%s: did not happen within %s", what, patience)
+	}
+}
+
+// await is wait for goroutines that may not end the test.
+func (b *board) await(ok func() bool) bool {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		b.mu.Lock()
+		if ok() {
+			b.mu.Unlock()
+			return true
+		}
+		if b.changed == nil {
+			b.changed = make(chan struct{})
+		}
+		again := b.changed
+		b.mu.Unlock()
+		select { // order-free: a change that comes with the limit may be missed, the test is lost anyway
+		case <-again:
+		case <-limit.C:
+			return false
+		}
+	}
+}
+
+// Runtime makes a runtime, and fails the test if a goroutine of it, any other goroutine or a
+// buffer is left over in the end. What the test itself starts must be cleaned up by then.
+func Runtime(t *testing.T) *actors.Runtime {
+	t.Helper()
+	bufs, before := buf.Live(), goroutines()
+	rt := actors.Live(actors.Options{})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if left := rt.Close(ctx); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		settle(t, "goroutines", before, goroutines)
+		if n := buf.Live(); n != bufs {
+			t.Errorf("%d buffers were not released", n-bufs)
+		}
+	})
+	return rt
+}
+
+// goroutines counts those that are not package testing's or the runtime's own.
+func goroutines() int {
+	stacks := make([]byte, 4<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return bytes.Count(stacks, []byte("\n\n")) + 1
+}
+
+// settle waits until count is back at most at want: a goroutine is still there for a moment
+// after the last thing that it does.
+func settle(t *testing.T, what string, want int, count func() int) {
+	t.Helper()
+	until := time.Now().Add(patience)
+	for count() > want {
+		if time.Now().After(until) {
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d %s, %d before\n%s", count(), what, want, stacks[:runtime.Stack(stacks, true)])
+		}
+		runtime.Gosched()
+	}
+}

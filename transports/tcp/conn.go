@@ -1,0 +1,83 @@
+package tcp
+
+import (
+	"net"
+	"sync"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+)
+
+// conn is one connection. Whoever bound a Sink last owns it.
+type conn struct {
+	rt   *actors.Runtime
+	nc   *net.TCPConn
+	sock sock
+	ends conduit.Endpoints
+	most int // bytes of one read
+
+	// deliver is held while a method of the sink runs, so that reader and drainer take turns.
+	// Nothing that a sink may call takes it.
+	deliver sync.Mutex
+
+	mu       sync.Mutex
+	wake     sync.Cond // of mu: credits were granted, or the conn was closed
+	sink     conduit.Sink
+	credits  int
+	reading  bool  // the reader was started
+	over     bool  // the reader has ended
+	why      error // set with over
+	told     bool  // the present sink knows
+	draining bool
+	closed   bool
+}
+
+var _ conduit.Raw = (*conn)(nil)
+
+// Endpoints implements conduit.Raw.
+func (c *conn) Endpoints() conduit.Endpoints { return c.ends }
+
+// Bind implements conduit.Raw.
+func (c *conn) Bind(s conduit.Sink, credits int) {
+	c.mu.Lock()
+	c.sink, c.credits, c.told = s, max(credits, 1), false
+	start, late := !c.reading, c.over
+	c.reading = true
+	c.mu.Unlock()
+	c.wake.Signal()
+	switch {
+	case start:
+		c.rt.Pump(c.pump("read"), c.read, c.readerFailed)
+	case late:
+		c.rt.Pump(c.pump("end"), c.tell, ignore)
+	}
+}
+
+// More implements conduit.Raw.
+func (c *conn) More() {
+	c.mu.Lock()
+	c.credits++
+	c.mu.Unlock()
+	c.wake.Signal()
+}
+
+// Close implements conduit.Raw. What the kernel has taken for sending is still sent, unless
+// there are bytes that nobody has read: then the remote sees a reset.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	c.mu.Unlock()
+	c.wake.Signal()
+	// This waits for a read or write that is inside its system call. None of them waits there.
+	if err := c.nc.Close(); err != nil {
+		return c.end("close", err)
+	}
+	return nil
+}
+
+// pump is the name of a goroutine as the runtime shows it.
+func (c *conn) pump(what string) string { return "tcp " + what + " " + c.nc.RemoteAddr().String() }

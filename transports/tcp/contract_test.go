@@ -1,0 +1,65 @@
+package tcp
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/contract"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+var anyPort = ma.StringCast("/ip4/127.0.0.1/tcp/0")
+
+// bothSocks runs f with the form for systems that tell readiness and with the portable one.
+func bothSocks(t *testing.T, f func(t *testing.T, cfg Config)) {
+	t.Run("ready", func(t *testing.T) { f(t, Config{}) })
+	t.Run("portable", func(t *testing.T) { f(t, Config{portable: true}) })
+}
+
+func TestRawKeepsTheContract(t *testing.T) {
+	bothSocks(t, func(t *testing.T, cfg Config) {
+		contract.Raw(t, func(t *testing.T) contract.RawPair {
+			a, b := pair(t, cfg)
+			return contract.RawPair{A: a, B: b, Held: 16 << 20, Break: func() { abort(t, a) }}
+		})
+	})
+}
+
+func TestTransportKeepsTheContract(t *testing.T) {
+	contract.Transport(t, contract.Subject{
+		New: func(t *testing.T) conduit.Transport { return New(contract.Runtime(t), Config{}) },
+		Any: anyPort,
+		Foreign: []ma.Multiaddr{
+			nil,
+			ma.StringCast("/ip4/127.0.0.1"),
+			ma.StringCast("/ip4/127.0.0.1/udp/1"),
+			ma.StringCast("/ip4/127.0.0.1/tcp/1/ws"),
+			ma.StringCast("/ip4/127.0.0.1/tcp/1/tls/ws"),
+			ma.StringCast("/ip4/127.0.0.1/ip4/127.0.0.1/tcp/1"),
+			ma.StringCast("/dns4/localhost/tcp/1"),
+			ma.StringCast("/unix/tmp"),
+			ma.StringCast("/memory/1"),
+		},
+		Refused: func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) },
+	})
+}
+
+// pair is two ends of a connection of one transport.
+func pair(t *testing.T, cfg Config) (dialler, acceptor *conn) {
+	t.Helper()
+	a, b := contract.Pair(t, New(contract.Runtime(t), cfg), anyPort)
+	return a.Raw.(*conn), b.Raw.(*conn)
+}
+
+// abort sends a reset.
+func abort(t *testing.T, c *conn) {
+	t.Helper()
+	if err := c.nc.SetLinger(0); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	_ = c.Close()
+}

@@ -1,0 +1,23 @@
+// Package tcp carries Raw conduits over TCP.
+//
+//	/ip4/A/tcp/P   /ip6/A/tcp/P   /ip6zone/Z/ip6/A/tcp/P
+//
+//	accept  pump: accept -> AcceptSink.Accepted; without descriptors wait 5 ms ... 320 ms
+//	read    pump: wait for a credit -> wait for bytes -> borrow a buffer -> read -> Sink.Offer
+//	write   TryWrite: one non-blocking write on the caller's goroutine
+//	drain   pump: write, wait until writable, write ... -> Sink.Drained, and the pump ends
+//
+// A connection is one descriptor until it is bound, and one goroutine without a buffer while it
+// is idle: the buffer is borrowed once the socket has something to read.
+//
+// What a Sink can rely on, beside the contract of package conduit:
+//
+//   - Its methods run one at a time, whichever pump they come from.
+//   - No Offer begins after Close has returned, but for one that was on its way already when
+//     Close was called on another goroutine.
+//   - Each Drain is answered by one Drained, also after Close.
+//   - Each Bind is answered by one Ended once nothing more comes, even if the connection had
+//     ended before the Bind: an owner that takes a dead connection over learns of it.
+//   - Ended(io.EOF) ends one direction only: the remote can still be written to until Close.
+//     After any other end too the descriptor is held until the owner calls Close.
+package tcp

@@ -1,0 +1,57 @@
+package tcp
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+const (
+	firstWait = 5 * time.Millisecond
+	// lastWait costs three tries a second while there are no descriptors, and has the node
+	// accept again well within the second after they came back.
+	lastWait = 320 * time.Millisecond
+	// episodeGap without a failure ends an episode. It is longer than lastWait, so that one
+	// shortage is one episode however often a descriptor comes free in between.
+	episodeGap = time.Second
+)
+
+// patience says how long to wait after a failed accept.
+type patience struct {
+	wait time.Duration
+	last time.Time
+}
+
+// failed gives the time to wait; first says that a new episode begins.
+func (p *patience) failed(now time.Time) (wait time.Duration, first bool) {
+	first = p.last.IsZero() || now.Sub(p.last) > episodeGap
+	p.last = now
+	p.wait = min(max(2*p.wait, firstWait), lastWait)
+	return p.wait, first
+}
+
+func (p *patience) worked() { p.wait = 0 }
+
+// temporary says that a later accept may work. accept(2) reports what is wrong with the machine,
+// and on Linux also what had gone wrong with the connection that it was about to return.
+func temporary(err error) bool {
+	if errors.Is(err, net.ErrClosed) {
+		return false
+	}
+	if exhausted(err) {
+		return true
+	}
+	for _, e := range passing {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+var passing = []error{
+	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.EAGAIN, syscall.ETIMEDOUT, syscall.EPERM,
+	syscall.EPROTO, syscall.ENOPROTOOPT, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EHOSTDOWN,
+	syscall.EOPNOTSUPP,
+}

@@ -1,0 +1,153 @@
+//go:build unix
+
+package tcp
+
+import (
+	"io"
+	"net"
+	"syscall"
+
+	"github.com/troupe-p2p/troupe/internal/buf"
+)
+
+// readySock reads and writes when the socket is ready. The callbacks that syscall.RawConn wants
+// are made once, their arguments and results go through fields: nothing is allocated for a read
+// or a write. RawConn wakes a callback on the edge of readiness only, so each of them tries
+// first and waits (by returning false) only after EAGAIN.
+type readySock struct {
+	raw syscall.RawConn
+
+	// of read
+	readable func(fd uintptr) bool
+	size     int
+	in       *buf.Buf
+	inErr    error
+
+	// of tryWrite and drain
+	writable  func(fd uintptr) bool
+	drainable func(fd uintptr) bool
+	out       []byte
+	outErr    error
+}
+
+func newSock(nc *net.TCPConn) (sock, error) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &readySock{raw: raw}
+	s.readable, s.writable, s.drainable = s.onReadable, s.onWritable, s.onDrainable
+	return s, nil
+}
+
+func (s *readySock) read(size int) (*buf.Buf, error) {
+	s.size = size
+	err := s.raw.Read(s.readable)
+	b := s.in
+	s.in = nil
+	if err == nil {
+		err = s.inErr
+	}
+	return b, err
+}
+
+func (s *readySock) onReadable(fd uintptr) bool {
+	b := buf.Get(s.size)
+	for {
+		n, err := syscall.Read(int(fd), b.B)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			b.Release() // an idle connection holds no buffer
+			return false
+		case err != nil:
+			s.inErr = err
+		case n == 0:
+			s.inErr = ending(int(fd))
+		default:
+			b.B = b.B[:n]
+			s.in = b
+			return true
+		}
+		b.Release()
+		return true
+	}
+}
+
+// ending tells an orderly end from a reset. A kernel reports a reset to one call only; if that
+// was a write, reads see the end of the stream. But we never end our direction before Close, so
+// after an orderly end the socket still has a peer, and after a reset it has none.
+func ending(fd int) error {
+	if _, err := syscall.Getpeername(fd); err != nil {
+		return syscall.ECONNRESET
+	}
+	return io.EOF
+}
+
+func endingOf(nc *net.TCPConn) error {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	end := io.EOF
+	if err := raw.Control(func(fd uintptr) { end = ending(int(fd)) }); err != nil {
+		return err
+	}
+	return end
+}
+
+func (s *readySock) tryWrite(p []byte) (int, error) {
+	s.out, s.outErr = p, nil
+	err := s.raw.Write(s.writable)
+	n := len(p) - len(s.out)
+	s.out = nil
+	if err == nil {
+		err = s.outErr
+	}
+	return n, err
+}
+
+// onWritable does not try again after a write that took less than it was given: that is how a
+// full socket answers.
+func (s *readySock) onWritable(fd uintptr) bool {
+	_ = s.write(fd)
+	return true
+}
+
+func (s *readySock) drain(p []byte) error {
+	s.out, s.outErr = p, nil
+	err := s.raw.Write(s.drainable)
+	s.out = nil
+	if err == nil {
+		err = s.outErr
+	}
+	return err
+}
+
+func (s *readySock) onDrainable(fd uintptr) bool {
+	for len(s.out) > 0 && s.outErr == nil {
+		if !s.write(fd) {
+			return false
+		}
+	}
+	return true
+}
+
+// write writes once; false means that the socket was full.
+func (s *readySock) write(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), s.out)
+		switch err {
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			return false
+		case nil:
+			s.out = s.out[n:]
+		default:
+			s.outErr = err
+		}
+		return true
+	}
+}
