@@ -186,18 +186,12 @@ func TestHonestPeersGetInDuringAFlood(t *testing.T) {
 		{"spread over the stages, from 1,000 addresses", flood{sources: 1000, script: spread, honest: elsewhere, takes: local}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for seed := range uint64(2) {
-				f := c.flood
-				f.slots, f.rate, f.dials, f.every, f.seed = DefaultSlots, 20_000, 500, 4*time.Millisecond, seed
-				if f.burst == 0 {
-					f.burst = 1
-				}
-				f.every *= time.Duration(f.burst)
-				if got := f.run(t); got < f.dials*99/100 {
-					t.Errorf("seed %d: %d of %d honest dials got in, want 99%%", seed, got, f.dials)
-				} else {
-					t.Logf("seed %d: %d of %d", seed, got, f.dials)
-				}
+			f := c.flood
+			f.slots, f.rate, f.dials, f.every, f.seed = DefaultSlots, 20_000, 300, 4*time.Millisecond, 1
+			f.burst = max(1, f.burst)
+			f.every *= time.Duration(f.burst)
+			if got := f.run(t); got < f.dials*99/100 {
+				t.Errorf("%d of %d honest dials got in, want 99%%", got, f.dials)
 			}
 		})
 	}
