@@ -75,12 +75,10 @@ func (l *Listener) handle(msg []byte) error {
 	return nil
 }
 
-// AppendOutput appends what is to be sent. Bytes appended count as sent. After an error there is
-// nothing to send: whoever broke the rules is closed, not answered.
+// AppendOutput appends what is to be sent. Bytes appended count as sent. After an error it appends
+// the answers that were due before: a dialer that sent data behind its only proposal, which we do
+// not know, breaks the rules with the data and learns from the refusal what was wrong.
 func (l *Listener) AppendOutput(dst []byte) []byte {
-	if l.err != nil {
-		return dst
-	}
 	if l.unsent.header {
 		dst = appendMessage(dst, ID)
 	}

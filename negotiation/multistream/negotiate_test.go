@@ -234,6 +234,17 @@ func TestDialerRefusesAnswersThatFitNoProposal(t *testing.T) {
 	}
 }
 
+// A dialer that sends data at once behind a protocol that we do not know.
+func TestRefusalIsSentThoughTheDataBehindItBreaksTheRules(t *testing.T) {
+	l := NewListener(OneOf("/a"))
+	if _, err := l.HandleBytes([]byte("\x13/multistream/1.0.0\n\x03/b\n\x00\x20data")); !errors.Is(err, ErrProtocol) {
+		t.Fatalf("error %v", err)
+	}
+	if got := string(l.AppendOutput(nil)); got != "\x13/multistream/1.0.0\n\x03na\n" {
+		t.Fatalf("answers %q", got)
+	}
+}
+
 func TestEndlessProposalsEndWithinTheCap(t *testing.T) {
 	l := NewListener(OneOf("/a"))
 	if _, err := l.HandleBytes(appendMessage(nil, ID)); err != nil {
@@ -382,7 +393,8 @@ func drive(t *testing.T, s side, wire []byte, size int) {
 		out := s.AppendOutput(nil)
 		sent += len(out)
 		if err != nil {
-			if len(out) > 0 {
+			out = bytes.TrimPrefix(out, []byte("\x13/multistream/1.0.0\n"))
+			if refusals := bytes.Count(out, []byte("\x03na\n")); len(out) != 4*refusals {
 				t.Fatalf("sends %q after %v", out, err)
 			}
 			return
