@@ -59,10 +59,26 @@ var (
 	// ErrRecord: a record does not verify, or an alert of the remote ended the connection.
 	ErrRecord = errors.New("tls connection failed")
 	// ErrLimit: the remote exceeds one of the bounds of this package.
-	ErrLimit = errors.New("over limit")
+	ErrLimit error = limit{}
 	// ErrLocal: this node is at fault.
-	ErrLocal = errors.New("local fault")
+	ErrLocal error = local{}
 )
+
+// limit and local can be told from other errors by their methods, for the core of the connection's
+// upgrade may not import this package.
+type (
+	limit struct{}
+	local struct{}
+)
+
+func (limit) Error() string { return "over limit" }
+func (local) Error() string { return "local fault" }
+
+// OverLimit marks errors that a bound of this node caused.
+func (limit) OverLimit() {}
+
+// LocalFault marks errors that this node caused.
+func (local) LocalFault() {}
 
 // MismatchError says that another peer answered than the one expected. Actual is proven.
 type MismatchError struct {
