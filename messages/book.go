@@ -35,11 +35,15 @@ type Learn struct {
 type Identified struct {
 	Book
 	Peer      identity.ID
+	Key       identity.PublicKey
 	Addrs     []ma.Multiaddr
-	Record    []byte // signed peer record; nil: none
+	Record    []byte               // signed peer record; nil: none
+	Certified *identity.PeerRecord // Record, opened by whoever verified it; nil: not yet
 	Protocols []string
 	Agent     string
 	Version   string
+	// Partial says that what is empty here stays as it is known: a push.
+	Partial bool
 }
 
 // Connectedness says whether there is a connection with a peer: its addresses do not age then.
