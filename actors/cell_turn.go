@@ -143,7 +143,7 @@ func (c *cell) system(m any) {
 	stopping := c.at() >= Stopping
 	switch m := m.(type) {
 	case *actor.Started:
-		if !c.begun && !stopping {
+		if !c.begun && c.is(Starting) {
 			c.begun = true
 			c.inv.InvokeSystemMessage(m)
 			c.started()
