@@ -2,7 +2,10 @@ package tcp
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
+	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
@@ -65,7 +68,10 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (*conn, error) {
 	if err != nil {
 		return nil, fail(fault.Local, "dial", a, err)
 	}
-	within, cancel := context.WithTimeout(ctx, t.cfg.DialTimeout)
+	limit := time.Now().Add(t.cfg.DialTimeout)
+	theirs, ok := ctx.Deadline()
+	callers := ok && theirs.Before(limit) // it is the caller's deadline that comes first
+	within, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
 	d := net.Dialer{KeepAliveConfig: t.keepAlive()}
 	d.SetMultipathTCP(false)
@@ -76,7 +82,10 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (*conn, error) {
 			_ = nc.Close()
 		}
 		return nil, fail(fault.Local, "dial", a, fault.Canceled(ctx))
-	case err != nil && within.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		if callers { // the poller's clock was faster than the context's
+			return nil, fail(fault.Local, "dial", a, context.DeadlineExceeded)
+		}
 		return nil, fail(fault.Remote, "dial", a, noAnswer(t.cfg.DialTimeout))
 	case err != nil:
 		return nil, fail(origin(err), "dial", a, err)

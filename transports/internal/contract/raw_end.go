@@ -19,12 +19,12 @@ func rawHandOver(t *testing.T, p RawPair) {
 	send(t, p.A, a, []byte("world"))
 	second.bind(p.B, 1)
 	got := first.count(func() int { return len(first.bytes) })
-	second.waitBytes(t, "the rest", 10-got)
+	second.WaitBytes(t, "the rest", 10-got)
 	if all := string(first.bytes) + string(second.bytes); all != "helloworld" {
 		t.Errorf("the owners got %q", all)
 	}
 	_ = p.A.Close()
-	second.waitEnded(t, "the end, told to the second owner")
+	second.WaitEnded(t, "the end, told to the second owner")
 	if first.count(func() int { return len(first.ended) }) > 0 {
 		t.Error("the first owner was told of the end")
 	}
@@ -68,7 +68,7 @@ func rawRemoteClose(t *testing.T, p RawPair) {
 	send(t, p.A, a, data)
 	_ = p.A.Close()
 	b.bind(p.B, 1)
-	if err := b.waitEnded(t, "the end"); err != io.EOF {
+	if err := b.WaitEnded(t, "the end"); err != io.EOF {
 		t.Errorf("ended with %v, want io.EOF", err)
 	}
 	if !bytes.Equal(b.bytes, data) {
@@ -81,7 +81,7 @@ func rawBreak(t *testing.T, p RawPair) {
 	b := &Sink{}
 	b.bind(p.B, 1)
 	p.Break()
-	if err := b.waitEnded(t, "the end"); err == io.EOF {
+	if err := b.WaitEnded(t, "the end"); err == io.EOF {
 		t.Error("an orderly end")
 	}
 	var err error
@@ -112,7 +112,7 @@ func rawCloseInOffer(t *testing.T, p RawPair) {
 	}
 	b.bind(p.B, 100)
 	pump(p.A, a, noise(7, 100<<10)) // until B has closed
-	b.waitEnded(t, "the end")
+	b.WaitEnded(t, "the end")
 	b.check(t)
 }
 
@@ -122,7 +122,7 @@ func rawCloseUnbound(t *testing.T, p RawPair) {
 	}
 	a := &Sink{}
 	a.bind(p.A, 1)
-	if err := a.waitEnded(t, "the end"); err == io.EOF {
+	if err := a.WaitEnded(t, "the end"); err == io.EOF {
 		t.Error("our own Close looks like the remote's")
 	}
 	a.check(t)
@@ -134,7 +134,7 @@ func rawCloseIdle(t *testing.T, p RawPair) {
 	if err := p.A.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	a.waitEnded(t, "the end")
+	a.WaitEnded(t, "the end")
 	a.check(t)
 }
 
@@ -146,7 +146,7 @@ func rawCloseNoCredit(t *testing.T, p RawPair) {
 	b.wait(t, "the one offer", func() bool { return b.offers == 1 })
 	send(t, p.A, a, []byte("y"))
 	_ = p.B.Close()
-	b.waitEnded(t, "the end")
+	b.WaitEnded(t, "the end")
 	if b.offers != 1 {
 		t.Errorf("%d offers", b.offers)
 	}
@@ -165,7 +165,7 @@ func rawCloseTwice(t *testing.T, p RawPair) {
 			t.Errorf("Close: %v", err)
 		}
 	}
-	a.waitEnded(t, "the end")
+	a.WaitEnded(t, "the end")
 	a.check(t)
 }
 
@@ -173,11 +173,11 @@ func rawBindDead(t *testing.T, p RawPair) {
 	b, heir := &Sink{}, &Sink{}
 	b.bind(p.B, 1)
 	_ = p.A.Close()
-	if err := b.waitEnded(t, "the end"); err != io.EOF {
+	if err := b.WaitEnded(t, "the end"); err != io.EOF {
 		t.Errorf("ended with %v", err)
 	}
 	heir.bind(p.B, 1)
-	if err := heir.waitEnded(t, "the end, told to the heir"); err != io.EOF {
+	if err := heir.WaitEnded(t, "the end, told to the heir"); err != io.EOF {
 		t.Errorf("the heir's ended with %v", err)
 	}
 	b.check(t)
@@ -206,10 +206,10 @@ func rawPanic(t *testing.T, p RawPair) {
 	b.OnOffer = func(x *buf.Buf) { x.Release(); panic(bug) }
 	b.bind(p.B, 1)
 	send(t, p.A, a, []byte("x"))
-	if err := b.waitEnded(t, "the end"); !isPanic(err, bug) {
+	if err := b.WaitEnded(t, "the end"); !isPanic(err, bug) {
 		t.Errorf("ended with %v", err)
 	}
-	a.waitEnded(t, "the remote sees the close")
+	a.WaitEnded(t, "the remote sees the close")
 	b.check(t)
 }
 

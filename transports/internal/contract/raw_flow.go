@@ -65,14 +65,14 @@ func rawEcho(t *testing.T, p RawPair) {
 	for _, n := range []int{1, 2, 3, 511, 512, 513, 4095, 4096, 4097, 65535, 65536, 65537, 1 << 20, 7, 5 << 20, 1} {
 		chunk := noise(byte(n), n)
 		send(t, p.A, s, chunk)
-		got := s.waitBytes(t, fmt.Sprintf("echo of %d bytes", n), want+n)
+		got := s.WaitBytes(t, fmt.Sprintf("echo of %d bytes", n), want+n)
 		if !bytes.Equal(got[want:], chunk) {
 			t.Fatalf("echo of %d bytes differs", n)
 		}
 		want += n
 	}
 	_ = p.A.Close()
-	s.waitEnded(t, "Ended after Close")
+	s.WaitEnded(t, "Ended after Close")
 	s.check(t)
 }
 
@@ -114,7 +114,7 @@ func rawCredits(t *testing.T, p RawPair) {
 	for i := range 6 { // what B answers proves that it has seen all that was before
 		send(t, p.A, a, []byte{byte(i)})
 		if i < 3 {
-			b.waitBytes(t, "byte", i+1)
+			b.WaitBytes(t, "byte", i+1)
 		}
 	}
 	for i := 3; i < 6; i++ {
@@ -125,7 +125,7 @@ func rawCredits(t *testing.T, p RawPair) {
 			break
 		}
 	}
-	if got := b.waitBytes(t, "all bytes", 6); !bytes.Equal(got, []byte{0, 1, 2, 3, 4, 5}) {
+	if got := b.WaitBytes(t, "all bytes", 6); !bytes.Equal(got, []byte{0, 1, 2, 3, 4, 5}) {
 		t.Errorf("got %v", got)
 	}
 	b.check(t)
@@ -151,11 +151,11 @@ func rawDrain(t *testing.T, p RawPair) {
 	if a.drained[0] != nil {
 		t.Errorf("Drained(%v)", a.drained[0])
 	}
-	if got := b.waitBytes(t, "all bytes", len(data)); !bytes.Equal(got, data) {
+	if got := b.WaitBytes(t, "all bytes", len(data)); !bytes.Equal(got, data) {
 		t.Error("bytes differ")
 	}
 	send(t, p.A, a, []byte("after")) // writing goes on
-	if got := b.waitBytes(t, "more bytes", len(data)+5); string(got[len(data):]) != "after" {
+	if got := b.WaitBytes(t, "more bytes", len(data)+5); string(got[len(data):]) != "after" {
 		t.Error("bytes after the Drain differ")
 	}
 	a.check(t)
@@ -203,10 +203,10 @@ func rawDuplex(t *testing.T, p RawPair) {
 	}()
 	pump(p.B, b, down)
 	<-done
-	if got := b.waitBytes(t, "all bytes at B", n); !bytes.Equal(got, up) {
+	if got := b.WaitBytes(t, "all bytes at B", n); !bytes.Equal(got, up) {
 		t.Error("B's bytes differ")
 	}
-	if got := a.waitBytes(t, "all bytes at A", n); !bytes.Equal(got, down) {
+	if got := a.WaitBytes(t, "all bytes at A", n); !bytes.Equal(got, down) {
 		t.Error("A's bytes differ")
 	}
 	a.check(t)

@@ -104,7 +104,8 @@ func (s *Sink) check(t *testing.T) {
 	}
 }
 
-func (s *Sink) waitEnded(t *testing.T, what string) error {
+// WaitEnded waits for the end and says why it came.
+func (s *Sink) WaitEnded(t *testing.T, what string) error {
 	t.Helper()
 	var err error
 	s.wait(t, what, func() bool {
@@ -117,7 +118,8 @@ func (s *Sink) waitEnded(t *testing.T, what string) error {
 	return err
 }
 
-func (s *Sink) waitBytes(t *testing.T, what string, n int) []byte {
+// WaitBytes waits for n bytes and returns all there are.
+func (s *Sink) WaitBytes(t *testing.T, what string, n int) []byte {
 	t.Helper()
 	var got []byte
 	s.wait(t, what, func() bool { got = s.bytes; return len(got) >= n })

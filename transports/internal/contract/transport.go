@@ -42,7 +42,7 @@ func (a *Acceptor) Failed(err error) { a.set(func() { a.failed = append(a.failed
 func (a *Acceptor) Degraded(err error) { a.set(func() { a.degraded = append(a.degraded, err) }) }
 
 // Next waits for the i-th connection, counted from 0.
-func (a *Acceptor) Next(t *testing.T, i int) conduit.Conduit {
+func (a *Acceptor) Next(t testing.TB, i int) conduit.Conduit {
 	t.Helper()
 	a.wait(t, "an accepted connection", func() bool { return len(a.conns) > i })
 	a.mu.Lock()
@@ -89,7 +89,7 @@ func Dial(ctx context.Context, tr conduit.Transport, a ma.Multiaddr) (conduit.Co
 }
 
 // Pair connects a transport to itself, once.
-func Pair(t *testing.T, tr conduit.Transport, listen ma.Multiaddr) (dialler, listener conduit.Conduit) {
+func Pair(t testing.TB, tr conduit.Transport, listen ma.Multiaddr) (dialler, listener conduit.Conduit) {
 	t.Helper()
 	acc := &Acceptor{}
 	l, err := tr.Listen(listen, acc)
@@ -213,7 +213,7 @@ func trCloseSpares(t *testing.T, s Subject, tr conduit.Transport) {
 	w.bind(a.Raw, 1)
 	r.bind(b.Raw, 1)
 	send(t, a.Raw, w, []byte("still here"))
-	r.waitBytes(t, "bytes after the listener's Close", 10)
+	r.WaitBytes(t, "bytes after the listener's Close", 10)
 }
 
 func trCloseQuiet(t *testing.T, s Subject, tr conduit.Transport) {

@@ -34,7 +34,7 @@ func (b *board) set(f func()) {
 }
 
 // wait looks until ok.
-func (b *board) wait(t *testing.T, what string, ok func() bool) {
+func (b *board) wait(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	if !b.await(ok) {
 		t.Fatalf("%s: did not happen within %s", what, patience)
@@ -66,7 +66,7 @@ func (b *board) await(ok func() bool) bool {
 
 // Runtime makes a runtime, and fails the test if a goroutine of it, any other goroutine or a
 // buffer is left over in the end. What the test itself starts must be cleaned up by then.
-func Runtime(t *testing.T) *actors.Runtime {
+func Runtime(t testing.TB) *actors.Runtime {
 	t.Helper()
 	bufs, before := buf.Live(), goroutines()
 	rt := actors.Live(actors.Options{})
@@ -76,7 +76,7 @@ func Runtime(t *testing.T) *actors.Runtime {
 		if left := rt.Close(ctx); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
-		settle(t, "goroutines", before, goroutines)
+		Settle(t, "goroutines", before, goroutines)
 		if n := buf.Live(); n != bufs {
 			t.Errorf("%d buffers were not released", n-bufs)
 		}
@@ -91,9 +91,9 @@ func goroutines() int {
 	return bytes.Count(stacks, []byte("\n\n")) + 1
 }
 
-// settle waits until count is back at most at want: a goroutine is still there for a moment
+// Settle waits until count is back at most at want: a goroutine is still there for a moment
 // after the last thing that it does.
-func settle(t *testing.T, what string, want int, count func() int) {
+func Settle(t testing.TB, what string, want int, count func() int) {
 	t.Helper()
 	until := time.Now().Add(patience)
 	for count() > want {

@@ -1,0 +1,69 @@
+package tcp
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/contract"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+func mustAddr(s string) ma.Multiaddr { return ma.StringCast(s) }
+
+func TestARefusedDialNamesTheRemote(t *testing.T) {
+	tr := New(contract.Runtime(t), Config{})
+	l, err := tr.Listen(anyPort, &contract.Acceptor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	_, err = contract.Dial(t.Context(), tr, l.Addr())
+	want := "tcp: remote: dial " + l.Addr().String() + ": connect: connection refused"
+	if err == nil || err.Error() != want || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("err = %v, want %s", err, want)
+	}
+}
+
+func TestAnUnreachableAddressKeepsItsErrno(t *testing.T) {
+	tr := New(contract.Runtime(t), Config{DialTimeout: time.Second})
+	// A zone that does not exist: the kernel has no such scope.
+	_, err := contract.Dial(t.Context(), tr, mustAddr("/ip6zone/none0/ip6/fe80::1/tcp/1"))
+	if err == nil {
+		t.Fatal("it was reached")
+	}
+	var te *Error
+	if !errors.As(err, &te) || te.Origin.String() != "local" {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestAPanicOfTheDiallersCallbackIsContained(t *testing.T) {
+	rt := contract.Runtime(t)
+	tr := New(rt, Config{})
+	acc := &contract.Acceptor{}
+	l, err := tr.Listen(anyPort, acc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	calls := make(chan struct{}, 2)
+	tr.Dial(t.Context(), l.Addr(), "", func(conduit.Conduit, error) {
+		calls <- struct{}{}
+		panic("a bug in the caller")
+	})
+	<-calls
+	c := acc.Next(t, 0)
+	s := &contract.Sink{}
+	c.Raw.Bind(s, 1)
+	if err := s.WaitEnded(t, "the other end's close"); err == nil { // the dialler's end was closed
+		t.Error("no reason")
+	}
+	c.Abandon()
+	if len(calls) > 0 {
+		t.Error("done was called twice")
+	}
+}

@@ -1,0 +1,102 @@
+package tcp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/transports/internal/fault"
+)
+
+func TestReadsGrowWithABurstAndShrinkAfterIt(t *testing.T) {
+	s := sizer{size: firstRead, most: 64 << 10}
+	step := func(n, want int) {
+		t.Helper()
+		s.took(n)
+		if s.size != want {
+			t.Fatalf("after %d bytes the next read is %d, want %d", n, s.size, want)
+		}
+	}
+	step(100, 4<<10)
+	step(4<<10, 64<<10)  // filled: more is waiting
+	step(64<<10, 64<<10) // and more
+	step(900, 64<<10)    // the end of what the sender had
+	step(30<<10, 64<<10)
+	for range backAfter - 1 {
+		step(100, 64<<10)
+	}
+	step(100, 4<<10)
+	step(100, 4<<10)
+	step(4<<10, 64<<10)
+}
+
+func TestSmallReadBuffersAreObeyed(t *testing.T) {
+	s := sizer{size: 512, most: 512}
+	for range 10 {
+		if s.took(512); s.size != 512 {
+			t.Fatalf("reads of %d", s.size)
+		}
+	}
+	for range 10 {
+		if s.took(1); s.size != 512 {
+			t.Fatalf("reads of %d", s.size)
+		}
+	}
+}
+
+func TestPatienceDoublesAndEndsAnEpisodeAfterAQuietSecond(t *testing.T) {
+	var p patience
+	now := time.Unix(0, 0).Add(time.Hour)
+	fails := func(want time.Duration, wantFirst bool) {
+		t.Helper()
+		wait, first := p.failed(now)
+		if wait != want || first != wantFirst {
+			t.Fatalf("wait %s, first %v; want %s, %v", wait, first, want, wantFirst)
+		}
+		now = now.Add(wait)
+	}
+	fails(5*time.Millisecond, true)
+	for w := 10 * time.Millisecond; w < lastWait; w *= 2 {
+		fails(w, false)
+	}
+	fails(lastWait, false)
+	fails(lastWait, false)
+	p.worked() // one descriptor came free, and is gone again
+	fails(5*time.Millisecond, false)
+	now = now.Add(2 * time.Second)
+	fails(10*time.Millisecond, true)
+}
+
+func TestAcceptErrorsAreSorted(t *testing.T) {
+	wrap := func(e error) error {
+		return &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", e)}
+	}
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EPROTO, syscall.EPERM} {
+		if !temporary(wrap(e)) {
+			t.Errorf("%v ends the listener", e)
+		}
+	}
+	for _, e := range []error{syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, net.ErrClosed, io.ErrUnexpectedEOF} {
+		if temporary(wrap(e)) {
+			t.Errorf("%v is retried", e)
+		}
+	}
+}
+
+func TestErrorsNameTheGuilty(t *testing.T) {
+	for e, want := range map[error]fault.Origin{
+		net.ErrClosed: fault.Local, syscall.EADDRINUSE: fault.Local, syscall.ENETUNREACH: fault.Local,
+		syscall.EMFILE: fault.Limit, syscall.ENOBUFS: fault.Limit,
+		syscall.ECONNREFUSED: fault.Remote, syscall.ECONNRESET: fault.Remote, syscall.EHOSTUNREACH: fault.Remote, syscall.EPIPE: fault.Remote,
+	} {
+		err := fail(origin(e), "dial", anyPort, &net.OpError{Op: "dial", Err: e})
+		var te *Error
+		if !errors.As(err, &te) || te.Origin != want || !errors.Is(err, e) {
+			t.Errorf("%v: %v", e, err)
+		}
+	}
+}
