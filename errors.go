@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
 	"github.com/troupe-p2p/troupe/peers"
+	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/peers/limits"
 	"github.com/troupe-p2p/troupe/stream"
 )
@@ -106,6 +107,8 @@ var (
 	ErrDeadline = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "deadline", Retryable: true, Next: "allow more time, or see the peer's part of the tree for what it waited on"}
 	// ErrRestarting: an actor of this node failed while it worked on the call.
 	ErrRestarting = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "actor_failed", Retryable: true, Next: "try again; the failure and its stack are in the tree, please report it"}
+	// ErrListen: an address could not be bound.
+	ErrListen = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "listen_failed", Retryable: true, Next: "free the port or choose another address"}
 	// ErrNoAddresses: nothing is known of where the peer is.
 	ErrNoAddresses = &Error{Origin: OriginLocal, Layer: LayerDial, Code: "no_addresses", Next: "give an address of the peer"}
 	// ErrDialFailed: every address of the peer was tried or skipped; the cause lists them.
@@ -164,7 +167,7 @@ func explain(op string, peer identity.ID, err error) error {
 		panicked  *actors.PanicError
 		ya        *yamux.Error
 		away      *yamux.GoAwayError
-		dial      *peers.DialError
+		dial      *dialplan.Error
 	)
 	switch {
 	case errors.As(err, &dial):
@@ -212,13 +215,13 @@ func explain(op string, peer identity.ID, err error) error {
 	return ErrInternal.with(op, peer, err)
 }
 
-func explainDial(op string, peer identity.ID, d *peers.DialError) error {
+func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 	switch {
 	case errors.Is(d, identity.ErrMismatch):
 		return ErrIdentityMismatch.with(op, peer, d)
 	case errors.Is(d, peers.ErrSelf):
 		return ErrSelf.with(op, peer, d)
-	case len(d.Tried) == 0 && len(d.Skipped) == 0:
+	case len(d.Failed) == 0 && len(d.Skipped) == 0:
 		return ErrNoAddresses.with(op, peer, d)
 	}
 	return ErrDialFailed.with(op, peer, d)

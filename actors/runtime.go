@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -180,29 +179,4 @@ func (rt *Runtime) returned(c *cell) {
 	delete(rt.abandoned, c)
 	rt.idle.Broadcast()
 	rt.mu.Unlock()
-}
-
-// Close stops all roots and waits until every actor, task and pump has ended or ctx is done. It
-// returns the paths of those that did not end; nothing waits for them any more.
-func (rt *Runtime) Close(ctx context.Context) (stragglers []string) {
-	rt.mu.Lock()
-	rt.closed = true
-	roots := slices.Clone(rt.roots)
-	rt.mu.Unlock()
-	for _, r := range roots {
-		r.stopNow()
-	}
-	stop := context.AfterFunc(ctx, func() {
-		rt.mu.Lock()
-		rt.idle.Broadcast()
-		rt.mu.Unlock()
-	})
-	defer stop()
-	rt.mu.Lock()
-	for ctx.Err() == nil && len(rt.roots)+len(rt.abandoned)+len(rt.orphans)+len(rt.strays)+len(rt.pumps) > 0 {
-		rt.idle.Wait()
-	}
-	rt.mu.Unlock()
-	rt.host.close()
-	return rt.stragglers()
 }

@@ -2,8 +2,6 @@ package negotiation
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -18,22 +16,19 @@ import (
 
 // Config is what all upgrades of a node share.
 type Config struct {
-	// Core is the configuration of the state machine; role, expected peer and time are set
-	// for each upgrade.
+	// Core is the state machine's; role and expected peer are set for each upgrade.
 	Core upgrade.Config
-	// TLS makes the blocking half of a TLS handshake; nil if the node does not offer TLS.
-	TLS func(server bool, expect identity.ID, now time.Time) (TLS, error)
+	// TLS makes a TLS handshake. nil if Core.Security has no TLS. wake is called, on any
+	// goroutine, when TakeOutput has something or Hungry has become true.
+	TLS func(need upgrade.NeedTLS, now time.Time, wake func()) (TLS, error)
 }
 
 // TLS is a TLS handshake: Run blocks, everything else returns at once.
 type TLS interface {
-	Run(ctx context.Context) (*upgrade.TLSResult, error)
+	Run(ctx context.Context) (upgrade.Channel, error)
 	Feed(p []byte) error
-	// OnOutput is called whenever there is something to TakeOutput, before Run.
-	OnOutput(f func())
+	Hungry() bool
 	TakeOutput(dst []byte) []byte
-	// OnHungry is called whenever all that was fed has been read.
-	OnHungry(f func())
 	Close(err error)
 }
 
@@ -46,11 +41,232 @@ type Job struct {
 	Progress actors.Ref[messages.Gate] // may be zero
 }
 
-// Spec is how to spawn an upgrade. It owns its conduit until it has told To.
+// Spec is how to spawn an upgrade. It owns its conduit until it has told To, once, what became
+// of it, and ends.
 func Spec(cfg Config, job Job) actors.Spec {
 	return actors.Spec{
 		Kind:    "upgrade",
 		New:     func() actor.Actor { return &upgrader{cfg: cfg, job: job} },
 		Restart: actors.Temporary,
 	}
+}
+
+// upgradeMsg is what an upgrade receives.
+type upgradeMsg interface{ upgrade() }
+
+type (
+	deadline struct{ upgradeMsg }
+	tlsWake  struct{ upgradeMsg }
+	tlsDone  struct {
+		upgradeMsg
+		channel upgrade.Channel
+		err     error
+	}
+	drained struct {
+		upgradeMsg
+		err error
+	}
+	ended struct {
+		upgradeMsg
+		err error
+	}
+)
+
+// sink turns the calls of the conduit into messages.
+type sink struct{ ref actors.Ref[any] }
+
+func (s sink) Offer(b *buf.Buf)  { _ = s.ref.Control(b) }
+func (s sink) Drained(err error) { _ = s.ref.Control(&drained{err: err}) }
+func (s sink) Ended(err error)   { _ = s.ref.Control(&ended{err: err}) }
+
+// upgrader runs one upgrade core on one conduit. It grants one read credit at a time, so that
+// when the core is done nothing is on its way and the conduit can be handed over.
+type upgrader struct {
+	cfg  Config
+	job  Job
+	core *upgrade.Upgrade
+
+	tls    TLS
+	task   *actors.Task
+	out    []byte
+	busy   bool // the conduit drains
+	credit bool // the conduit has our read credit
+	stage  upgrade.Stage
+	done   *upgrade.Done
+	over   bool // To has been told
+}
+
+// Receive implements actor.Actor.
+func (u *upgrader) Receive(ctx actor.Context) {
+	if u.over {
+		if d, ok := ctx.Message().(actors.Discarder); ok {
+			d.Discard(actors.ErrStopped)
+		}
+		return
+	}
+	now := actors.RuntimeOf(ctx).Now()
+	var err error
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		err = u.start(ctx, now)
+	case *buf.Buf:
+		u.credit = false
+		if u.tls != nil {
+			err = u.tls.Feed(m.B)
+		} else {
+			err = u.core.HandleBytes(now, m.B)
+		}
+		m.Release()
+	case *deadline:
+		err = u.core.HandleTimeout(now)
+	case *tlsWake:
+	case *tlsDone:
+		u.flushTLS()
+		u.tls, u.task = nil, nil
+		err = u.core.HandleTLS(now, m.channel, m.err)
+	case *drained:
+		u.busy = false
+		if m.err != nil {
+			err = u.core.HandleEnd(m.err)
+		}
+	case *ended:
+		err = u.core.HandleEnd(m.err)
+	case *actor.Stopping:
+		u.fail(ctx, actors.ErrStopped)
+		return
+	}
+	if err == nil {
+		err = u.drain(ctx, now)
+	}
+	if err != nil {
+		u.fail(ctx, err)
+	}
+}
+
+func (u *upgrader) start(ctx actor.Context, now time.Time) error {
+	cfg := u.cfg.Core
+	cfg.Expect = u.job.Expect
+	ends := u.job.Conduit.Endpoints()
+	cfg.Role = upgrade.Listener
+	if ends.Direction == conduit.Outbound {
+		cfg.Role = upgrade.Dialer
+	}
+	actors.Publish(ctx, "remote", ends.Remote.String())
+	core, err := upgrade.New(cfg, now)
+	if err != nil {
+		return err
+	}
+	u.core = core
+	if at, ok := core.Deadline(); ok {
+		actors.NewTimer(ctx, &deadline{}).Set(at)
+	}
+	u.credit = true
+	u.job.Conduit.Bind(sink{actors.Self[any](ctx)}, 1)
+	return nil
+}
+
+// drain takes every output of the core, then asks for more input or hands the conduit over.
+func (u *upgrader) drain(ctx actor.Context, now time.Time) error {
+	u.out = u.core.AppendOutput(u.out)
+	for e, ok := u.core.Next(); ok; e, ok = u.core.Next() {
+		switch e := e.(type) {
+		case upgrade.NeedTLS:
+			if err := u.startTLS(ctx, now, e); err != nil {
+				return err
+			}
+		case upgrade.Done:
+			u.done = &e
+		}
+	}
+	u.flushTLS()
+	if err := u.write(); err != nil {
+		return u.core.HandleEnd(err)
+	}
+	if s := u.core.Stage(); s != u.stage {
+		u.stage = s
+		_ = u.job.Progress.Control(&messages.UpgradeProgressed{ID: u.job.ID, Stage: uint8(s)})
+	}
+	switch {
+	case u.done != nil:
+		if !u.busy {
+			u.finish(ctx)
+		}
+	case !u.credit && (u.tls == nil || u.tls.Hungry()):
+		u.credit = true
+		u.job.Conduit.More()
+	}
+	return nil
+}
+
+// write hands output to the conduit; what does not fit at once is drained by it.
+func (u *upgrader) write() error {
+	if u.busy || len(u.out) == 0 {
+		return nil
+	}
+	n, err := u.job.Conduit.TryWrite(u.out)
+	if err != nil {
+		return err
+	}
+	rest := u.out[n:]
+	u.out = nil
+	if len(rest) > 0 {
+		u.busy = true
+		u.job.Conduit.Drain(rest)
+	}
+	return nil
+}
+
+func (u *upgrader) startTLS(ctx actor.Context, now time.Time, need upgrade.NeedTLS) error {
+	self := actors.Self[upgradeMsg](ctx)
+	t, err := u.cfg.TLS(need, now, func() { _ = self.Control(&tlsWake{}) })
+	if err != nil {
+		return err
+	}
+	u.tls = t
+	if len(need.Rest) > 0 {
+		if err := t.Feed(need.Rest); err != nil {
+			return err
+		}
+	}
+	u.task = actors.StartTask(ctx, "tls", func(ctx context.Context) any {
+		c, err := t.Run(ctx)
+		return &tlsDone{channel: c, err: err}
+	}, func(e *actors.PanicError) any { return &tlsDone{err: e} })
+	return nil
+}
+
+func (u *upgrader) flushTLS() {
+	if u.tls != nil {
+		u.out = u.tls.TakeOutput(u.out)
+	}
+}
+
+// finish hands the conduit over: no credit is out and no byte is left to write.
+func (u *upgrader) finish(ctx actor.Context) {
+	d := u.done
+	l := &messages.Link{
+		Endpoints: u.job.Conduit.Endpoints(), Peer: d.Peer, PublicKey: d.PublicKey,
+		Secured: conduit.Secured{
+			Raw: u.job.Conduit, Peer: d.Peer, PublicKey: d.PublicKey, Security: d.Security, Muxer: d.Muxer,
+			Early: d.Early, Open: d.Open, Seal: d.Seal, Rest: d.Rest,
+		},
+	}
+	u.over = true
+	_ = u.job.To.Control(&messages.Upgraded{ID: u.job.ID, Link: l})
+	ctx.Stop(ctx.Self())
+}
+
+func (u *upgrader) fail(ctx actor.Context, err error) {
+	if u.over {
+		return
+	}
+	u.over = true
+	if u.tls != nil {
+		u.tls.Close(err)
+	}
+	u.flushTLS() // an alert that says why
+	_ = u.write()
+	_ = u.job.Conduit.Close()
+	_ = u.job.To.Control(&messages.UpgradeFailed{ID: u.job.ID, Remote: u.job.Conduit.Endpoints().Remote, Err: err})
+	ctx.Stop(ctx.Self())
 }

@@ -31,7 +31,9 @@ type (
 		conn      uint64
 		protocols []string
 	}
-	hangupOn struct {
+	// announceOn asks for a ConnUp of every connection.
+	announceOn struct{ messages.Peer }
+	hangupOn   struct {
 		messages.Peer
 		code   uint32
 		reason string

@@ -77,6 +77,11 @@ func (p *peer) Receive(ctx actor.Context) {
 	case *identifiedOn:
 		p.seen++
 		p.set.Identified(slices.Contains(m.protocols, connset.Rule))
+	case *announceOn:
+		p.seen++
+		for _, id := range p.ids() {
+			_ = p.cfg.Identify.Control(&messages.ConnUp{Conn: p.conns[id].info, Session: p.conns[id].ref})
+		}
 	case *hangupOn:
 		p.seen++
 		p.hangup(m)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -158,6 +159,10 @@ func (p *peers) Receive(ctx actor.Context) {
 		}
 	case *messages.ListConns:
 		m.Reply.Answer(p.list())
+	case *messages.AnnounceConns:
+		for _, r := range p.inOrder() {
+			p.give(r, &announceOn{})
+		}
 	case *actor.Terminated:
 		p.peerEnded(ctx)
 	}
@@ -304,6 +309,15 @@ func (p *peers) peerEnded(ctx actor.Context) {
 			return
 		}
 	}
+}
+
+func (p *peers) inOrder() []*remote {
+	out := make([]*remote, 0, len(p.remotes))
+	for _, r := range p.remotes { // order-free: sorted below
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b *remote) int { return strings.Compare(string(a.id), string(b.id)) })
+	return out
 }
 
 func (p *peers) list() []*stream.Conn {

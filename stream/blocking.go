@@ -216,3 +216,11 @@ type netAddr string
 
 func (netAddr) Network() string  { return "libp2p" }
 func (a netAddr) String() string { return string(a) }
+
+// Blocking is the stream for goroutines; nil for the stream of an actor handler.
+func (s *Stream) Blocking() *Blocking {
+	if s.io == nil {
+		return nil
+	}
+	return &Blocking{s}
+}

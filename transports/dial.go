@@ -75,8 +75,9 @@ func (d *dial) Receive(ctx actor.Context) {
 	case *dialTimeout:
 		d.tell(ctx, nil, fmt.Errorf("local: no connection to %s within %v", d.cfg.Addr, d.cfg.Timeout))
 	case *actor.Terminated:
-		if end, ok := actors.ChildEnd(ctx); ok && !d.told {
-			d.tell(ctx, nil, fmt.Errorf("local: the upgrade of %s has ended: %w", d.cfg.Addr, orStopped(end.Err)))
+		// After an orderly end the outcome is in the mailbox already: Terminated overtakes it.
+		if end, ok := actors.ChildEnd(ctx); ok && end.Err != nil {
+			d.tell(ctx, nil, fmt.Errorf("local: the upgrade of %s has failed: %w", d.cfg.Addr, end.Err))
 		}
 	case *actor.Stopping:
 		if d.cancel != nil {
@@ -84,13 +85,6 @@ func (d *dial) Receive(ctx actor.Context) {
 		}
 		d.tell(ctx, nil, actors.ErrStopped)
 	}
-}
-
-func orStopped(err error) error {
-	if err == nil {
-		return actors.ErrStopped
-	}
-	return err
 }
 
 func (d *dial) start(ctx actor.Context) {
