@@ -290,6 +290,30 @@ func TestFlippedBitsNeverLetTheVictimFinish(t *testing.T) {
 	}
 }
 
+// With TLS a remote that finds no muxer in common can say goodbye.
+func TestOrderlyEndInsideTheChannelIsNamed(t *testing.T) {
+	alice, bob := newPeer(t, 1), newPeer(t, 2)
+	ca := alice.config(upgrade.Dialer, upgrade.TLS)
+	ca.LateMuxer = true
+	u, err := upgrade.New(ca, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.HandleBytes(start, []byte(header+message(upgrade.TLS))); err != nil {
+		t.Fatal(err)
+	}
+	err = u.HandleTLS(start, upgrade.Channel{Peer: bob.id, PublicKey: bob.key.Public(), Open: ended{}, Seal: &plaintext.Sealer{}}, nil)
+	if e := failure(t, err); e.Layer != upgrade.LayerMuxer || e.Fault != upgrade.Remote || !errors.Is(e, upgrade.ErrEnded) {
+		t.Fatalf("%v", e)
+	}
+}
+
+// ended is the reading half of a channel that the remote has closed.
+type ended struct{}
+
+func (ended) Feed([]byte)                 {}
+func (ended) Next() ([]byte, bool, error) { return nil, false, io.EOF }
+
 func TestBadConfigurationIsALocalError(t *testing.T) {
 	alice := newPeer(t, 1)
 	for name, spoil := range map[string]func(*upgrade.Config){

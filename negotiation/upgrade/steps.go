@@ -2,7 +2,9 @@ package upgrade
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -141,6 +143,10 @@ func (u *Upgrade) secured(c Channel) {
 func (u *Upgrade) open() {
 	for u.err == nil {
 		plain, ok, err := u.done.Open.Next()
+		if errors.Is(err, io.EOF) {
+			_ = u.HandleEnd(nil) // in order: TLS can say so
+			return
+		}
 		if err != nil {
 			u.fail(securityLayer(u.done.Security), err)
 			return

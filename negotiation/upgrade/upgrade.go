@@ -114,7 +114,8 @@ type NeedTLS struct {
 	Rest   []byte   // owned by the receiver
 }
 
-// Done is the end of an upgrade that has succeeded, after the last output was taken.
+// Done is the end of an upgrade that has succeeded. What AppendOutput still has goes before
+// anything that Seal yields.
 type Done struct {
 	Peer      identity.ID
 	PublicKey identity.PublicKey
