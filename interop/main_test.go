@@ -1,12 +1,13 @@
 package interop_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/troupe-p2p/troupe/interop/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 const (
 	noise     = "/noise"

@@ -13,17 +13,16 @@ import (
 	"testing"
 )
 
-// Main runs the tests of a package and removes what was built for them.
-func Main(m *testing.M) {
+// Main runs the tests of a package, removes what was built for them and returns the exit code.
+func Main(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "troupe-interop-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		return 1
 	}
+	defer func() { _ = os.RemoveAll(dir) }()
 	binDir = dir
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	return m.Run()
 }
 
 var binDir string

@@ -2,7 +2,6 @@ package harness
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -181,9 +180,9 @@ func Eventually(tb testing.TB, within time.Duration, why string, check func() er
 	defer tick.Stop()
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
-	err := errors.New("never checked")
 	for {
-		if err = check(); err == nil {
+		err := check()
+		if err == nil {
 			return
 		}
 		select {
