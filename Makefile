@@ -1,0 +1,95 @@
+# What a contributor runs. Everything works from a fresh clone; what is not here is fetched by
+# the go command or by npm. CI (.ci/run) runs check, test, race and smoke.
+#
+#   make check     format, vet, lint, known vulnerabilities, architecture, other platforms
+#   make test      unit tests, and a smoke test against go-libp2p; needs nothing but Go
+#   make race      the same with the race detector and shuffled; needs a C compiler
+#   make smoke     the smoke test against go-libp2p and js-libp2p; needs npm
+#   make interop   the full interoperability matrix with both; needs npm
+#   make robust    attacks and faults with foreign peers as witnesses; Linux, minutes
+#   make fuzz      every fuzz target for FUZZTIME; writes docs/fuzz.md
+#   make bench     benchmarks
+#   make cover     test coverage by package
+
+SHELL := bash
+GO ?= go
+FUZZTIME ?= 60s
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.0
+INTEROP := cd interop && $(GO) test -count=1
+
+# The foreign peers can always be tried on each other. With Troupe in the middle they need it.
+MET := Peers
+ifneq ($(wildcard cmd/troupe),)
+MET := Peers|Smoke
+endif
+
+.PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop interop-deps robust fuzz bench cover clean
+
+all: check test
+
+check: fmt vet lint vuln arch cross
+
+fmt:
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	cd interop && $(GO) vet ./...
+
+lint:
+	$(GO) run $(GOLANGCI) run ./...
+	cd interop && $(GO) run $(GOLANGCI) run --config ../.golangci.yml ./...
+
+vuln:
+	tools/ci/vuln
+
+# The policy of the tree: who imports whom, and what a core may not do.
+arch:
+	$(GO) test -count=1 .
+
+cross:
+	tools/ci/cross
+
+test: unit
+	$(INTEROP) -run '^Test($(MET)).*Go$$' .
+
+unit:
+	$(GO) test ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+	$(if $(findstring Smoke,$(MET)),$(INTEROP) -run '^TestSmokeGo$$' .,@true)
+
+# The process under test is raced too, not only the test that watches it.
+race: export INTEROP_RACE = 1
+
+smoke: interop-deps
+	$(INTEROP) -run '^Test($(MET))' .
+
+interop: interop-deps
+	$(INTEROP) -v -timeout 30m -run '^Test(Peers|Smoke|Full)' .
+
+robust:
+	$(INTEROP) -v -timeout 60m -run '^TestRobust' .
+
+interop-deps: interop/jspeer/node_modules/.installed
+
+# Scripts of packages are not run: none of ours needs one.
+interop/jspeer/node_modules/.installed: interop/jspeer/package-lock.json
+	cd interop/jspeer && npm ci --ignore-scripts --no-fund --no-audit
+	touch $@
+
+fuzz:
+	tools/ci/fuzz $(FUZZTIME) docs/fuzz.md
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+cover:
+	$(GO) test -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out | tail -1
+
+clean:
+	rm -rf cover.out interop/jspeer/node_modules
