@@ -8,6 +8,8 @@
 package perf
 
 import (
+	"errors"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -19,8 +21,11 @@ import (
 // Protocol is what the two sides agree on for the stream.
 const Protocol = perfcore.Protocol
 
-// codeProtocolViolation is of the draft registry that go-libp2p uses.
-const codeProtocolViolation uint32 = 0x1004
+// Codes of the draft registry that go-libp2p uses.
+const (
+	codeProtocolViolation uint32 = 0x1004
+	codeGarbageCollected  uint32 = 0x1006
+)
 
 // Handler serves the protocol.
 func Handler() stream.Handler {
@@ -69,7 +74,11 @@ func (v *server) Receive(ctx actor.Context) {
 		return
 	}
 	if err != nil {
-		v.s.Fail(codeProtocolViolation, err)
+		code := codeProtocolViolation
+		if errors.Is(err, perfcore.ErrStalled) {
+			code = codeGarbageCollected
+		}
+		v.s.Fail(code, err)
 		v.timer.Stop()
 		return
 	}

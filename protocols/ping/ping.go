@@ -7,6 +7,7 @@
 package ping
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -26,6 +27,7 @@ const Protocol = pingcore.Protocol
 const (
 	codeResourceLimit     uint32 = 0x1002
 	codeProtocolViolation uint32 = 0x1004
+	codeGarbageCollected  uint32 = 0x1006
 )
 
 // Handler serves the protocol. The streams of all connections that one Handler serves share the
@@ -110,7 +112,11 @@ func (r *responder) Receive(ctx actor.Context) {
 		return // turned away
 	}
 	if err != nil {
-		r.s.Fail(codeProtocolViolation, err)
+		code := codeProtocolViolation
+		if errors.Is(err, pingcore.ErrTimeout) {
+			code = codeGarbageCollected
+		}
+		r.s.Fail(code, err)
 		r.timer.Stop()
 		return
 	}
