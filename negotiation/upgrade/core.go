@@ -69,7 +69,7 @@ func New(cfg Config, now time.Time) (*Upgrade, error) {
 // HandleBytes takes received bytes, which it may overwrite. It may not be called between NeedTLS
 // and HandleTLS or after Done. The error is sticky.
 func (u *Upgrade) HandleBytes(now time.Time, p []byte) error {
-	if u.err == nil && (u.phase == inTLS || u.reported) {
+	if len(p) > 0 && u.err == nil && (u.phase == inTLS || u.reported) {
 		u.fail(LayerConfig, fmt.Errorf("%w: these bytes are not the upgrade's", ErrMisuse))
 	}
 	u.checkDeadline(now)
@@ -79,17 +79,11 @@ func (u *Upgrade) HandleBytes(now time.Time, p []byte) error {
 			p = p[u.chooseSecurity(p):]
 		case handshaking:
 			p = p[u.shakeHands(p):]
-		case inTLS:
-			u.askForTLS(p)
-			return nil
 		case choosingMuxer, finished:
 			u.done.Open.Feed(p)
 			u.open()
 			p = nil
 		}
-	}
-	if u.err == nil && u.phase == inTLS {
-		u.askForTLS(nil)
 	}
 	u.report()
 	return u.err

@@ -42,7 +42,8 @@ func (u *Upgrade) chooseSecurity(p []byte) int {
 		u.advance(Securing)
 		if protocol == TLS {
 			u.phase = inTLS
-			return n
+			u.askForTLS(p[n:])
+			return len(p)
 		}
 		u.phase = handshaking
 		if u.handshake == nil {
