@@ -51,14 +51,14 @@ func TestCodeKeepsToItsLayer(t *testing.T) {
 			if f.generated {
 				continue
 			}
-			c := checker{t: t, tr: tr, p: p, f: f, may: r.layer}
+			c := checker{tr: tr, p: p, f: f, may: r.layer, report: t.Errorf}
 			ast.Inspect(f.syntax, c.look)
 		}
 	}
 }
 
 type checker struct {
-	t      *testing.T
+	report func(format string, args ...any)
 	tr     *tree
 	p      *pkg
 	f      *file
@@ -67,7 +67,7 @@ type checker struct {
 }
 
 func (c *checker) wrong(n ast.Node, what string) {
-	c.t.Errorf("%s: in a %s: %s", c.tr.fset.Position(n.Pos()), c.may.name, what)
+	c.report("%s: in a %s: %s", c.tr.fset.Position(n.Pos()), c.may.name, what)
 }
 
 func (c *checker) look(n ast.Node) bool {
@@ -92,6 +92,8 @@ func (c *checker) look(n ast.Node) bool {
 		}
 	case *ast.CallExpr:
 		c.lookAtCall(n)
+	case *ast.SelectorExpr:
+		c.lookAtUse(n)
 	}
 	return true
 }
@@ -113,13 +115,18 @@ func (c *checker) lookAtSelect(n *ast.SelectStmt) {
 }
 
 func (c *checker) lookAtCall(n *ast.CallExpr) {
-	name := c.callee(n)
+	name := c.function(n.Fun)
 	switch {
 	case sorting[name] && len(n.Args) > 0:
 		c.sorted, _ = n.Args[0].(*ast.CallExpr)
 	case unordered[name] && n != c.sorted && !c.may.live && !c.f.says(c.tr, n, orderFree):
 		c.wrong(n, name+" has no order; put slices.Sorted round it, or say // order-free: why")
 	}
+}
+
+// lookAtUse sees a function named, whether it is called there or passed on.
+func (c *checker) lookAtUse(n *ast.SelectorExpr) {
+	name := c.function(n)
 	if spawning[name] && !c.may.spawn && !c.f.says(c.tr, n, owned) {
 		c.wrong(n, name+" starts a goroutine; use a task of the kit, or say // owned: who sees it panic")
 	}
@@ -140,22 +147,16 @@ func (c *checker) isMap(x ast.Expr) bool {
 	return ok
 }
 
-// callee is the full name of a called function or method, if types are known and it is not a
-// function value.
-func (c *checker) callee(n *ast.CallExpr) string {
-	var id *ast.Ident
-	switch fun := ast.Unparen(n.Fun).(type) {
-	case *ast.Ident:
-		id = fun
+// function is the full name of the function or method that x names, if types are known and it is
+// not a function value.
+func (c *checker) function(x ast.Expr) string {
+	switch x := ast.Unparen(x).(type) {
 	case *ast.SelectorExpr:
-		id = fun.Sel
-	case *ast.IndexExpr:
-		if sel, ok := fun.X.(*ast.SelectorExpr); ok {
-			id = sel.Sel
+		if f, ok := c.p.info.Uses[x.Sel].(*types.Func); ok {
+			return f.FullName()
 		}
-	}
-	if f, ok := c.p.info.Uses[id].(*types.Func); ok && id != nil {
-		return f.FullName()
+	case *ast.IndexExpr: // with type arguments
+		return c.function(x.X)
 	}
 	return ""
 }

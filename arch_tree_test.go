@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ const module = "github.com/troupe-p2p/troupe"
 type tree struct {
 	fset     *token.FileSet
 	packages []*pkg
+	imports  types.Importer
 }
 
 type pkg struct {
@@ -71,7 +73,8 @@ type listed struct {
 // parseTree asks the go command for the packages and for the export data of everything that
 // they import, so that types are known without another module's help.
 func parseTree() (*tree, error) {
-	cmd := exec.Command("go", "list", "-e", "-export", "-deps", "-json", "./...")
+	// The standard packages are those that the examples of arch_self_test.go need.
+	cmd := exec.Command("go", "list", "-e", "-export", "-deps", "-json", "./...", "context", "maps", "slices", "sync", "time")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -94,14 +97,14 @@ func parseTree() (*tree, error) {
 			ours = append(ours, l)
 		}
 	}
-	imports := importer.ForCompiler(tr.fset, "gc", func(path string) (io.ReadCloser, error) {
+	tr.imports = importer.ForCompiler(tr.fset, "gc", func(path string) (io.ReadCloser, error) {
 		if exports[path] == "" {
 			return nil, errors.New("no export data for " + path + ": does it build?")
 		}
 		return os.Open(exports[path])
 	})
 	for _, l := range ours {
-		p, err := tr.parse(l, imports)
+		p, err := tr.parse(l)
 		if err != nil {
 			return nil, err
 		}
@@ -110,7 +113,7 @@ func parseTree() (*tree, error) {
 	return tr, nil
 }
 
-func (tr *tree) parse(l listed, imports types.Importer) (*pkg, error) {
+func (tr *tree) parse(l listed) (*pkg, error) {
 	p := &pkg{path: strings.TrimPrefix(strings.TrimPrefix(l.ImportPath, module), "/")}
 	if p.path == "" {
 		p.path = "."
@@ -131,17 +134,7 @@ func (tr *tree) parse(l listed, imports types.Importer) (*pkg, error) {
 	if p.files, err = read(l.GoFiles, true); err != nil {
 		return nil, err
 	}
-	p.info = &types.Info{
-		Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{},
-	}
-	var syntax []*ast.File
-	for _, f := range p.files {
-		syntax = append(syntax, f.syntax)
-	}
-	if len(syntax) > 0 {
-		cfg := types.Config{Importer: imports, Sizes: types.SizesFor("gc", build.Default.GOARCH), Error: func(error) {}}
-		_, p.err = cfg.Check(l.ImportPath, tr.fset, syntax, p.info)
-	}
+	p.check(tr)
 	var ignored []string // files for other platforms; ignored tests come with them
 	var tests []string
 	for _, name := range l.IgnoredGoFiles {
@@ -160,11 +153,28 @@ func (tr *tree) parse(l listed, imports types.Importer) (*pkg, error) {
 	return p, err
 }
 
+// check finds the types of a package's files.
+func (p *pkg) check(tr *tree) {
+	p.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
+	var syntax []*ast.File
+	for _, f := range p.files {
+		syntax = append(syntax, f.syntax)
+	}
+	if len(syntax) > 0 {
+		cfg := types.Config{Importer: tr.imports, Sizes: types.SizesFor("gc", build.Default.GOARCH), Error: func(error) {}}
+		_, p.err = cfg.Check(path.Join(module, p.path), tr.fset, syntax, p.info)
+	}
+}
+
 func (tr *tree) read(name string) (*file, error) {
 	src, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
+	return tr.parseFile(name, src)
+}
+
+func (tr *tree) parseFile(name string, src []byte) (*file, error) {
 	syntax, err := parser.ParseFile(tr.fset, name, src, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
