@@ -72,6 +72,7 @@ func NewHandshake(cfg Config) (*Handshake, error) {
 func (h *Handshake) Run(ctx context.Context) (*Result, error) {
 	// HandshakeContext with a context that can end would start a goroutine for every
 	// handshake; this starts one only if it does end.
+	// owned: by nobody, as it calls no code but ours: it sets an error and wakes Run.
 	stop := context.AfterFunc(ctx, func() { h.Close(fmt.Errorf("%w: %w", ErrLocal, context.Cause(ctx))) })
 	defer stop()
 	conn := stdtls.Client(h.queues, h.config())
