@@ -162,6 +162,11 @@ func (c *cell) stop() {
 }
 
 func (c *cell) finishStop() {
+	// A stop that overtook a restart whose children were ending: proto.actor has made the next
+	// incarnation by now. It is told of its end so that the end is seen, but nothing else.
+	if w, ok := c.inv.(actor.Context).Actor().(*wrapper); ok && c.wrap != nil {
+		w.c, c.wrap = c, w
+	}
 	c.inv.InvokeSystemMessage(stopMessage)
 	c.checkEnded()
 }
