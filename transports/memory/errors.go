@@ -1,0 +1,62 @@
+package memory
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/troupe-p2p/troupe/transports/internal/fault"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Error is the error of this package; errors.Is sees through it to those below.
+type Error = fault.Error
+
+var (
+	// ErrAddress: the address is not /memory/N.
+	ErrAddress = errors.New("not a memory address: want /memory/...")
+	// ErrRefused: nobody listens there.
+	ErrRefused = errors.New("connection refused")
+	// ErrInUse: somebody listens there.
+	ErrInUse = errors.New("address already in use")
+	// ErrBacklog: the listener has more connections waiting than it can hand over.
+	ErrBacklog = errors.New("backlog of the listener is full")
+	// ErrKind: one side yields Raw conduits and the other Muxed ones.
+	ErrKind = errors.New("one side is muxed and the other is not")
+	// ErrIdentity: another peer listens there than the one that was wanted.
+	ErrIdentity = errors.New("the remote is another peer")
+	// ErrNoKey: a muxed transport was configured without a key.
+	ErrNoKey = errors.New("a muxed transport needs Config.Key")
+	// ErrClosed: this end was closed.
+	ErrClosed = errors.New("conduit is closed")
+	// ErrRemoteClosed: the remote closed its end, and nobody would read what is written.
+	ErrRemoteClosed = errors.New("the remote has closed the conduit")
+	// ErrStreamLimit: the remote lets no more streams be opened now. CanOpen follows.
+	ErrStreamLimit = errors.New("as many streams are open as the remote allows")
+	// ErrWriteClosed: a write after CloseWrite.
+	ErrWriteClosed = errors.New("write after CloseWrite")
+)
+
+func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
+	return &Error{Transport: name, Origin: o, Op: op, Addr: addr, Err: err}
+}
+
+// CodeError is the end of a stream or of a Muxed conduit by a code.
+type CodeError struct {
+	Code   uint32
+	Remote bool   // the remote's code
+	Op     string // what ended: "stream reset", "reading stopped", "conduit closed"
+	Reason string // of Close; may be empty
+}
+
+func (e *CodeError) Error() string {
+	side := "local"
+	if e.Remote {
+		side = "remote"
+	}
+	text := fmt.Sprintf("memory: %s: %s, code 0x%x", side, e.Op, e.Code)
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
