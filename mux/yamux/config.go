@@ -24,6 +24,9 @@ const (
 	DefaultKeepAlive        = 30 * time.Second
 	DefaultKeepAliveTimeout = 10 * time.Second
 
+	DefaultActivePing        = 5 * time.Second
+	DefaultActivePingTimeout = 10 * time.Second
+
 	DefaultResetBurst   = 1000
 	DefaultResetRate    = 200
 	DefaultControlBurst = 10_000
@@ -65,6 +68,14 @@ type Config struct {
 	// session ends. Default 10 s.
 	KeepAliveTimeout time.Duration
 
+	// ActivePing is how long a remote may send, while we send too, without a proof that it
+	// reads: an answer to a ping, an acknowledgement, credit, or room in a conduit that was
+	// full (HandleDrained). Then a ping asks for one. Default 5 s; negative: never.
+	ActivePing time.Duration
+	// ActivePingTimeout is how long an active remote may leave a ping unanswered without any
+	// other proof before the session ends. Default 10 s.
+	ActivePingTimeout time.Duration
+
 	// ResetBurst and ResetRate are the budget for streams that the remote opens and resets
 	// within ten seconds: so many at once, so many per second. Default 1000 and 200.
 	ResetBurst, ResetRate int
@@ -95,6 +106,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.KeepAliveTimeout <= 0 {
 		c.KeepAliveTimeout = DefaultKeepAliveTimeout
+	}
+	if c.ActivePing == 0 {
+		c.ActivePing = DefaultActivePing
+	}
+	if c.ActivePingTimeout <= 0 {
+		c.ActivePingTimeout = DefaultActivePingTimeout
 	}
 	def(&c.ResetBurst, DefaultResetBurst, 1, math.MaxInt32)
 	def(&c.ResetRate, DefaultResetRate, 1, math.MaxInt32)

@@ -243,7 +243,7 @@ func TestHalfClosedStreamEndsWithTheOtherHalf(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
-	x := newScript(t, Config{}, Client)
+	x := newScript(t, Config{ActivePing: -1}, Client)
 	x.now = x.now.Add(20 * time.Millisecond)
 	x.send(Header{Type: TypePing, Flags: FlagACK, Length: 1})
 	if got := x.s.RTT(); got != 20*time.Millisecond {

@@ -32,7 +32,10 @@ func (s *Session) credit(st *stream, tune bool) {
 // widen grows st's window towards want, as far as MaxWindow and the session's budget allow.
 func (s *Session) widen(st *stream, want int) {
 	grow := min(want, s.cfg.MaxWindow) - st.window
-	grow = min(grow, s.windowBudget-s.grown)
+	if room := max(s.windowBudget-s.grown, 0); grow > room {
+		s.short = max(s.short, grow-room)
+		grow = room
+	}
 	if grow <= 0 {
 		return
 	}
@@ -64,6 +67,14 @@ func (s *Session) room(st *stream) int {
 // SetWindowBudget changes the bytes by which the session's receive windows may grow in sum; a
 // node with many connections shares its memory out with it. Windows never shrink.
 func (s *Session) SetWindowBudget(bytes int) { s.windowBudget = max(bytes, 0) }
+
+// WindowShortage is how many bytes the widest growth lacked that the budget has cut since the
+// last call. With a larger budget the window grows with its stream's next credit.
+func (s *Session) WindowShortage() int {
+	n := s.short
+	s.short = 0
+	return n
+}
 
 // Consumed says that the application is done with n bytes of the Data events of a stream.
 // Credit flows back to the remote and the window tunes itself. Unknown streams are ignored:

@@ -17,13 +17,15 @@ type pinger struct {
 // Ping measures the round trip once more, unless a measurement is under way.
 func (s *Session) Ping(now time.Time) {
 	s.now = now
-	if s.err != nil || s.ping.queued || s.ping.sent {
+	if s.err != nil || s.pinging() {
 		return
 	}
 	s.ping.queued = true
 	s.ping.opaque++
 	s.ping.since = now
 }
+
+func (s *Session) pinging() bool { return s.ping.queued || s.ping.sent }
 
 // RTT is the smoothed round trip, 0 before the first measurement. It falls at once and rises
 // slowly: a queue on either end makes samples too long, never too short.
@@ -53,6 +55,7 @@ func (s *Session) recvPing(h Header) {
 	}
 	s.ping.sent = false
 	s.ping.last = s.now
+	s.prove()
 	sample := max(s.now.Sub(s.ping.sentAt), time.Microsecond)
 	if s.rtt == 0 || sample < s.rtt {
 		s.rtt = sample
@@ -64,10 +67,22 @@ func (s *Session) recvPing(h Header) {
 // Deadline is when HandleTimeout is due. It moves with every input: arm one timer, and let
 // HandleTimeout find out that it is early.
 func (s *Session) Deadline() (time.Time, bool) {
-	switch {
-	case s.err != nil || s.cfg.KeepAlive < 0:
+	if s.err != nil {
 		return time.Time{}, false
-	case s.ping.queued || s.ping.sent:
+	}
+	silent, ok := s.silenceDue()
+	if active, some := s.proofDue(); some && (!ok || active.Before(silent)) {
+		return active, true
+	}
+	return silent, ok
+}
+
+// silenceDue is when a remote that sends nothing is asked whether it lives, or is given up.
+func (s *Session) silenceDue() (time.Time, bool) {
+	switch {
+	case s.cfg.KeepAlive < 0:
+		return time.Time{}, false
+	case s.pinging():
 		return later(s.ping.since, s.lastRecv).Add(s.cfg.KeepAliveTimeout), true
 	}
 	return s.lastRecv.Add(s.cfg.KeepAlive), true
@@ -76,16 +91,25 @@ func (s *Session) Deadline() (time.Time, bool) {
 // HandleTimeout does what is due at now; calling it early is harmless.
 func (s *Session) HandleTimeout(now time.Time) {
 	s.now = now
-	due, ok := s.Deadline()
-	if !ok || now.Before(due) {
+	if s.err != nil {
 		return
 	}
-	if s.ping.queued || s.ping.sent {
+	silent, keep := s.silenceDue()
+	keep = keep && !now.Before(silent)
+	active, prove := s.proofDue()
+	prove = prove && !now.Before(active)
+	switch {
+	case !keep && !prove:
+	case !s.pinging():
+		if keep {
+			s.trim()
+		}
+		s.Ping(now)
+	case prove:
+		s.fail(ErrNotReading)
+	default:
 		s.end(ErrKeepAlive, false)
-		return
 	}
-	s.trim()
-	s.Ping(now)
 }
 
 // trim gives memory back that a busy time has left behind: idle sessions are many.

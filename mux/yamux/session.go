@@ -32,6 +32,7 @@ type Session struct {
 		fin  bool
 	}
 	lastRecv time.Time
+	reader   reader
 
 	// Streams.
 	streams             map[uint32]*stream
@@ -40,7 +41,7 @@ type Session struct {
 	inbound             int // open streams of the remote's
 	unaccepted, unacked int
 	held, grown         int // sums over streams: bytes not consumed, windows above ProtocolWindow
-	windowBudget        int
+	windowBudget, short int
 	remoteGone          *GoAwayError
 	draining            bool // GoAway(0) was called
 	closing             []uint32
@@ -76,6 +77,7 @@ func New(cfg Config, role Role, now time.Time) *Session {
 		role:         role,
 		now:          now,
 		lastRecv:     now,
+		reader:       reader{proof: now},
 		streams:      map[uint32]*stream{},
 		nextID:       1,
 		windowBudget: cfg.WindowBudget,
@@ -103,6 +105,9 @@ func (s *Session) HandleBytes(now time.Time, p []byte) error {
 		return ErrNotDrained
 	case len(p) > 0:
 		s.lastRecv = now
+		if s.reader.doubt.IsZero() {
+			s.reader.doubt = now
+		}
 		s.in = p
 		s.stats.BytesIn += uint64(len(p))
 	}

@@ -127,6 +127,10 @@ func (s *Session) recvKnown(st *stream, h Header, news bool) {
 		return
 	}
 	st.sendWindow += h.Length
+	if h.Length > 0 && st.used {
+		st.used = false
+		s.prove()
+	}
 	if st.body != nil {
 		s.schedule(st)
 	}

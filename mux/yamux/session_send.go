@@ -117,6 +117,7 @@ func (s *Session) nextData() (Header, []byte, bool) {
 	h := Header{Type: TypeData, Flags: st.takeOpening(), ID: st.id, Length: uint32(n)}
 	st.sent += n
 	st.sendWindow -= uint32(n)
+	st.used = true
 	s.earn(n)
 	if n == len(rest) {
 		s.events.push(Event{Kind: Written, ID: st.id, N: st.sent})

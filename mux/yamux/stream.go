@@ -19,6 +19,7 @@ type stream struct {
 	body         []byte // borrowed from the caller of Write; nil when there is none
 	sent         int    // of body
 	sendWindow   uint32
+	used         bool      // data was sent since the last credit
 	blockedSince time.Time // zero unless a body waits for window
 	writeClosed  bool      // CloseWrite was called
 	finSent      bool
@@ -115,6 +116,7 @@ func (s *Session) ack(st *stream) bool {
 	}
 	st.acked = true
 	s.unacked--
+	s.prove()
 	s.events.push(Event{Kind: StreamAcked, ID: st.id})
 	return true
 }
