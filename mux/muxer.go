@@ -14,10 +14,16 @@ type muxer interface {
 	input(now time.Time, m any) bool
 	timeout(now time.Time)
 	next(now time.Time) (event, bool)
-	flush(now time.Time) (again bool)
+	// flush gives the conduit what there is to send and takes it off budget. With a budget
+	// that is used up it stops; the rest is for another turn.
+	flush(now time.Time, budget *int) (again bool)
+	// busy says that the conduit has not taken everything yet.
+	busy() bool
 	deadline() (time.Time, bool)
 
-	open(now time.Time) (uint64, error)
+	// open opens a stream of ours. later says that a refusal is for the moment: an event of
+	// kind StreamAcked, StreamClosed or canOpen tells when to try again.
+	open(now time.Time) (id uint64, later bool, err error)
 	accept(now time.Time, id uint64)
 	refuse(now time.Time, id uint64, code uint32)
 	write(now time.Time, id uint64, p []byte) error // p is lent until Written or StreamClosed
@@ -26,9 +32,14 @@ type muxer interface {
 	closeRead(now time.Time, id uint64, code uint32)
 	reset(now time.Time, id uint64, code uint32)
 	consumed(now time.Time, id uint64, n int)
+
+	// ping asks the remote for a sign of life. pong says that it has come, or that this
+	// muxer knows no such thing, and how long a round trip is.
 	ping(now time.Time)
-	rtt() time.Duration
-	goAway(now time.Time, code uint32)
+	pong() (rtt time.Duration, ok bool)
+
+	// end ends the connection with a code now. Ended and the ends of all streams follow.
+	end(now time.Time, code uint32, reason string)
 	// close ends the conduit and gives every buffer back.
 	close()
 }
@@ -43,3 +54,6 @@ type event struct {
 	p      []byte
 	err    error
 }
+
+// canOpen is a kind of event beside those of yamux: an open that was refused may work now.
+const canOpen yamux.Kind = 0xff

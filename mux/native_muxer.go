@@ -1,7 +1,9 @@
 package mux
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -9,6 +11,10 @@ import (
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 )
+
+// nativeReads is how many read buffers of a stream may be with the session. Attack: data that
+// nobody reads; the conduit's own flow control bounds their size.
+const nativeReads = 2
 
 // nativeMuxer drives a conduit that has streams of its own.
 type nativeMuxer struct {
@@ -26,64 +32,14 @@ type native struct {
 	id      uint64
 	body    []byte
 	sent    int // of body
-	writing bool
-	fin     bool // CloseWrite wanted
+	fin     bool
 	finSent bool
 	eof     bool
 	deaf    bool
-	bufs    int // read buffers taken and not credited back
-	unread  int // bytes of them that are not consumed
-	ended   bool
-}
-
-// Events of the conduit, as messages of the session.
-type (
-	nativeAccepted struct{ s conduit.MuxedStream }
-	nativeCanOpen  struct{}
-	nativeEnded    struct {
-		code   uint32
-		remote bool
-		err    error
-	}
-	nativeData struct {
-		id uint64
-		b  *buf.Buf
-	}
-	nativeWritable struct{ id uint64 }
-	nativeEOF      struct{ id uint64 }
-	nativeReset    struct {
-		id     uint64
-		code   uint32
-		remote bool
-		err    error
-	}
-)
-
-// Discard implements actors.Discarder.
-func (m *nativeData) Discard(error)     { m.b.Release() }
-func (m *nativeAccepted) Discard(error) { _ = m.s.Reset(0) }
-
-// nativeReads is how many read buffers of a stream may be with the session.
-const nativeReads = 2
-
-type nativeSink struct{ ref actors.Ref[any] }
-
-func (s nativeSink) Accepted(st conduit.MuxedStream) { _ = s.ref.Send(&nativeAccepted{st}) }
-func (s nativeSink) CanOpen()                        { _ = s.ref.Control(&nativeCanOpen{}) }
-func (s nativeSink) Ended(code uint32, remote bool, err error) {
-	_ = s.ref.Control(&nativeEnded{code, remote, err})
-}
-
-type nativeStreamSink struct {
-	ref actors.Ref[any]
-	id  uint64
-}
-
-func (s nativeStreamSink) Offer(b *buf.Buf) { _ = s.ref.Send(&nativeData{s.id, b}) }
-func (s nativeStreamSink) Writable()        { _ = s.ref.Send(&nativeWritable{s.id}) }
-func (s nativeStreamSink) RemoteClosed()    { _ = s.ref.Send(&nativeEOF{s.id}) }
-func (s nativeStreamSink) Reset(code uint32, remote bool, err error) {
-	_ = s.ref.Send(&nativeReset{s.id, code, remote, err})
+	// unread is what is not consumed of each read buffer, the oldest first. The conduit gets
+	// the credit for a buffer back with its last byte.
+	unread [nativeReads]int
+	bufs   int
 }
 
 func newNativeMuxer(c conduit.Muxed) *nativeMuxer {
@@ -101,6 +57,8 @@ func (m *nativeMuxer) add(s conduit.MuxedStream) *native {
 	return n
 }
 
+func (m *nativeMuxer) tell(e event) { m.events = append(m.events, e) }
+
 func (m *nativeMuxer) input(_ time.Time, msg any) bool {
 	switch msg := msg.(type) {
 	case *nativeAccepted:
@@ -108,103 +66,112 @@ func (m *nativeMuxer) input(_ time.Time, msg any) bool {
 			_ = msg.s.Reset(0)
 			return true
 		}
-		m.add(msg.s)
-		m.events = append(m.events, event{kind: yamux.StreamOpened, id: msg.s.ID()})
+		m.tell(event{kind: yamux.StreamOpened, id: m.add(msg.s).id})
 	case *nativeCanOpen:
+		m.tell(event{kind: canOpen})
 	case *nativeEnded:
-		m.end(&yamux.GoAwayError{Code: msg.code, Remote: msg.remote}, msg.err)
+		var why error = &yamux.GoAwayError{Code: msg.code, Remote: msg.remote}
+		if msg.err != nil && msg.code == 0 {
+			why = &yamux.ClosedError{Cause: msg.err}
+		}
+		m.finish(why)
 	case *nativeData:
-		n := m.streams[msg.id]
-		if n == nil || n.ended || n.deaf {
-			msg.b.Release()
-			if n != nil && !n.ended {
-				n.s.More()
-			}
-			return true
-		}
-		n.unread += len(msg.b.B)
-		n.bufs++
-		m.hold = msg.b
-		m.events = append(m.events, event{kind: yamux.Data, id: n.id, p: msg.b.B})
+		m.data(msg.id, msg.b)
 	case *nativeWritable:
-		if n := m.streams[msg.id]; n != nil {
-			m.push(n)
-		}
+		m.with(msg.id, m.push)
 	case *nativeEOF:
-		if n := m.streams[msg.id]; n != nil && !n.eof {
-			n.eof = true
-			m.events = append(m.events, event{kind: yamux.RemoteClosed, id: n.id})
-			m.maybeGone(n)
-		}
+		m.with(msg.id, func(n *native) {
+			if !n.eof {
+				n.eof = true
+				m.tell(event{kind: yamux.RemoteClosed, id: n.id})
+				m.goneIfDone(n)
+			}
+		})
 	case *nativeReset:
-		if n := m.streams[msg.id]; n != nil && !n.ended {
-			m.events = append(m.events, event{kind: yamux.StreamReset, id: n.id, code: msg.code, remote: msg.remote})
+		m.with(msg.id, func(n *native) {
+			m.tell(event{kind: yamux.StreamReset, id: n.id, code: msg.code, remote: msg.remote})
 			m.gone(n)
-		}
+		})
 	default:
 		return false
 	}
 	return true
 }
 
-func (m *nativeMuxer) end(ga *yamux.GoAwayError, err error) {
+func (m *nativeMuxer) data(id uint64, b *buf.Buf) {
+	n := m.streams[id]
+	if n == nil {
+		b.Release()
+		return
+	}
+	if n.deaf || len(b.B) == 0 || n.bufs == nativeReads {
+		b.Release()
+		n.s.More()
+		return
+	}
+	n.unread[n.bufs] = len(b.B)
+	n.bufs++
+	m.hold = b
+	m.tell(event{kind: yamux.Data, id: n.id, p: b.B})
+}
+
+// finish ends everything.
+func (m *nativeMuxer) finish(why error) {
 	if m.over {
 		return
 	}
 	m.over = true
-	var why error = ga
-	if err != nil && ga.Code == 0 {
-		why = err
+	m.tell(event{kind: yamux.Ended, err: why})
+	all := make([]*native, 0, len(m.streams))
+	for _, n := range m.streams { // order-free: sorted below
+		all = append(all, n)
 	}
-	m.events = append(m.events, event{kind: yamux.Ended, err: why})
-	for _, n := range inOrder(m.streams) {
+	slices.SortFunc(all, func(a, b *native) int { return cmp.Compare(a.id, b.id) })
+	for _, n := range all {
 		m.gone(n)
 	}
 }
 
 // push writes what the stream takes of its body, then the end.
 func (m *nativeMuxer) push(n *native) {
-	for n.writing && n.sent < len(n.body) {
-		k, err := n.s.TryWrite(n.body[n.sent:])
-		if err != nil || k == 0 {
-			return // Writable or Reset follows
+	if n.body != nil {
+		for n.sent < len(n.body) {
+			k, err := n.s.TryWrite(n.body[n.sent:])
+			switch {
+			case err != nil:
+				// The remote has stopped reading: as with yamux, what is sent is lost. Or the
+				// stream is gone: Reset follows.
+				k = len(n.body) - n.sent
+			case k == 0:
+				return // Writable follows
+			}
+			n.sent += k
 		}
-		n.sent += k
+		m.tell(event{kind: yamux.Written, id: n.id, n: n.sent})
+		n.body, n.sent = nil, 0
 	}
-	if n.writing {
-		n.writing = false
-		m.events = append(m.events, event{kind: yamux.Written, id: n.id, n: len(n.body)})
-		n.body = nil
-	}
-	if n.fin && !n.finSent && !n.writing {
+	if n.fin && !n.finSent {
 		n.finSent = true
 		_ = n.s.CloseWrite()
-		m.maybeGone(n)
+		m.goneIfDone(n)
 	}
 }
 
-func (m *nativeMuxer) maybeGone(n *native) {
+func (m *nativeMuxer) goneIfDone(n *native) {
 	if n.eof && n.finSent {
 		m.gone(n)
 	}
 }
 
 func (m *nativeMuxer) gone(n *native) {
-	if n.ended {
-		return
-	}
-	n.ended = true
 	delete(m.streams, n.id)
-	m.events = append(m.events, event{kind: yamux.StreamClosed, id: n.id})
+	m.tell(event{kind: yamux.StreamClosed, id: n.id})
 }
 
 func (m *nativeMuxer) next(time.Time) (event, bool) {
 	if len(m.events) == 0 {
 		m.events = nil
-		if m.hold != nil {
-			m.hold.Release()
-			m.hold = nil
-		}
+		m.unhold()
 		return event{}, false
 	}
 	e := m.events[0]
@@ -212,43 +179,51 @@ func (m *nativeMuxer) next(time.Time) (event, bool) {
 	return e, true
 }
 
-func (m *nativeMuxer) flush(time.Time) bool          { return len(m.events) > 0 }
+func (m *nativeMuxer) unhold() {
+	if m.hold != nil {
+		m.hold.Release()
+		m.hold = nil
+	}
+}
+
+func (m *nativeMuxer) flush(time.Time, *int) bool    { return len(m.events) > 0 }
+func (m *nativeMuxer) busy() bool                    { return false }
 func (m *nativeMuxer) timeout(time.Time)             {}
 func (m *nativeMuxer) deadline() (time.Time, bool)   { return time.Time{}, false }
 func (m *nativeMuxer) ping(time.Time)                {}
-func (m *nativeMuxer) rtt() time.Duration            { return 0 }
+func (m *nativeMuxer) pong() (time.Duration, bool)   { return 0, true }
 func (m *nativeMuxer) bind(n *native)                { n.s.Bind(nativeStreamSink{m.ref, n.id}, nativeReads) }
 func (m *nativeMuxer) accept(_ time.Time, id uint64) { m.with(id, m.bind) }
 
 func (m *nativeMuxer) with(id uint64, f func(*native)) {
-	if n := m.streams[id]; n != nil && !n.ended {
+	if n := m.streams[id]; n != nil {
 		f(n)
 	}
 }
 
 var errOver = errors.New("the connection has ended")
 
-func (m *nativeMuxer) open(time.Time) (uint64, error) {
+func (m *nativeMuxer) open(time.Time) (uint64, bool, error) {
 	if m.over {
-		return 0, errOver
+		return 0, false, errOver
 	}
 	s, err := m.c.OpenStream()
 	if err != nil {
-		return 0, err
+		return 0, true, err // CanOpen follows, or Ended
 	}
 	n := m.add(s)
 	m.bind(n)
-	return n.id, nil
+	return n.id, false, nil
 }
 
-func (m *nativeMuxer) refuse(_ time.Time, id uint64, code uint32) { m.reset(time.Time{}, id, code) }
+func (m *nativeMuxer) refuse(now time.Time, id uint64, code uint32) { m.reset(now, id, code) }
 
 func (m *nativeMuxer) write(_ time.Time, id uint64, p []byte) error {
 	n := m.streams[id]
-	if n == nil || n.ended {
+	if n == nil {
 		return errOver
 	}
-	n.body, n.sent, n.writing = p, 0, true
+	n.body, n.sent = p, 0
 	m.push(n)
 	return nil
 }
@@ -256,7 +231,7 @@ func (m *nativeMuxer) write(_ time.Time, id uint64, p []byte) error {
 func (m *nativeMuxer) cancelWrite(id uint64) (sent int) {
 	m.with(id, func(n *native) {
 		sent = n.sent
-		n.body, n.writing = nil, false
+		n.body, n.sent = nil, 0
 	})
 	return sent
 }
@@ -273,6 +248,9 @@ func (m *nativeMuxer) closeRead(_ time.Time, id uint64, code uint32) {
 	m.with(id, func(n *native) {
 		n.deaf = true
 		_ = n.s.CloseRead(code)
+		for ; n.bufs > 0; n.bufs-- {
+			n.s.More() // the remote may be on its way to an orderly end
+		}
 	})
 }
 
@@ -283,46 +261,30 @@ func (m *nativeMuxer) reset(_ time.Time, id uint64, code uint32) {
 	})
 }
 
-// consumed gives the conduit its read credits back once the handler is done with all it has.
 func (m *nativeMuxer) consumed(_ time.Time, id uint64, k int) {
 	m.with(id, func(n *native) {
-		if n.unread <= 0 {
-			return
-		}
-		if n.unread -= k; n.unread <= 0 {
-			n.unread = 0
-			for ; n.bufs > 0; n.bufs-- {
-				n.s.More()
+		for k > 0 && n.bufs > 0 {
+			if n.unread[0] > k {
+				n.unread[0] -= k
+				return
 			}
+			k -= n.unread[0]
+			copy(n.unread[:], n.unread[1:n.bufs])
+			n.bufs--
+			n.s.More()
 		}
 	})
 }
 
-func (m *nativeMuxer) goAway(_ time.Time, code uint32) {
+func (m *nativeMuxer) end(_ time.Time, code uint32, reason string) {
 	if m.over {
 		return
 	}
-	_ = m.c.Close(code, "")
-	m.end(&yamux.GoAwayError{Code: code}, nil)
+	_ = m.c.Close(code, reason)
+	m.finish(&yamux.GoAwayError{Code: code})
 }
 
 func (m *nativeMuxer) close() {
 	_ = m.c.Close(0, "")
-	if m.hold != nil {
-		m.hold.Release()
-		m.hold = nil
-	}
-}
-
-func inOrder(m map[uint64]*native) []*native {
-	out := make([]*native, 0, len(m))
-	for _, n := range m { // order-free: sorted below
-		out = append(out, n)
-	}
-	for i := range out { // few, at the end of a connection
-		for j := i; j > 0 && out[j].id < out[j-1].id; j-- {
-			out[j], out[j-1] = out[j-1], out[j]
-		}
-	}
-	return out
+	m.unhold()
 }

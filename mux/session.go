@@ -1,8 +1,6 @@
 package mux
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -20,12 +18,17 @@ type Config struct {
 	Conn    *stream.Conn
 	Secured conduit.Secured // Raw conduits
 	Muxed   conduit.Muxed   // the others; exactly one of the two is set
-	// Lookup finds the handler of a protocol that the remote proposes.
+	// Lookup finds the handler of a protocol that the remote proposes. Default: there is none.
 	Lookup Lookup
 	// Owner is told about streams and about the end.
 	Owner actors.Ref[messages.Peer]
 	// Streams is this connection's share of the node's streams; its supervisor closes it.
+	// Default: streams are not bounded here.
 	Streams *actors.Holder
+	// Buffers is this connection's share of the node's memory for receive windows that grow
+	// beyond the protocol's 256 KiB; it is taken in steps of 1 MiB, up to Yamux.WindowBudget.
+	// Its supervisor closes it. Default: no bound but that of Yamux.
+	Buffers *actors.Holder
 	Yamux   yamux.Config
 	// NegotiateTimeout bounds the negotiation of a stream's protocol. Default 10 s.
 	NegotiateTimeout time.Duration
@@ -37,9 +40,15 @@ type Config struct {
 // Lookup finds the handler of a protocol. name is borrowed; the returned name spells the same.
 type Lookup func(name []byte) (protocol string, h stream.Handler, ok bool)
 
-// maxWaiting is how many notes and requests may wait for a session. There is one note for each
-// stream at most, so more is a fault.
-const maxWaiting = 1 << 16
+const (
+	// maxWaiting is how many notes and requests may wait for a session. There is one note for
+	// each stream at most, so more is a fault.
+	maxWaiting = 1 << 16
+	// maxOpens is how many requests for streams may wait for the remote to acknowledge others.
+	maxOpens = 4096
+	// turnMax is how much is sent in one turn before others get a chance.
+	turnMax = 512 << 10
+)
 
 // Spec is how to spawn the actor of a connection.
 func Spec(cfg Config) actors.Spec {
@@ -59,17 +68,23 @@ type Session struct {
 	self    actors.Ref[messages.Session]
 	m       muxer
 	timer   *actors.Timer
+	resume  bool // a message is under way to go on where the last turn was cut short
 	streams map[uint64]*entry
-	inbound int
-	// Two queues in order of time, because each kind of wait is equally long.
-	negotiating, lingering fifo
+	actors  int // of streams, that live
+	order   stream.Order
+	spare   negotiators
+	// In order of time, because each kind of wait is equally long.
+	negotiating, lingering waitlist
+	opens                  []*messages.OpenStream // wait for the remote to take more streams
+	probes                 []actors.Reply[time.Duration]
 
-	err     error // why the connection is over
-	code    uint32
-	remote  bool
-	closing bool
-	leave   *actors.Timer
-	refused uint64
+	left   bool // the remote has said that it goes
+	closed *messages.CloseConn
+	over   bool
+	err    error // why the connection is over
+	code   uint32
+	remote bool
+	leave  *actors.Timer
 }
 
 type (
@@ -85,7 +100,15 @@ func newSession(cfg Config) *Session {
 	if cfg.Linger <= 0 {
 		cfg.Linger = time.Minute
 	}
-	return &Session{cfg: cfg, streams: map[uint64]*entry{}}
+	if cfg.Streams == nil {
+		cfg.Streams = actors.NewBudget("streams", 0).Holder("connection")
+	}
+	if cfg.Lookup == nil {
+		cfg.Lookup = func([]byte) (string, stream.Handler, bool) { return "", stream.Handler{}, false }
+	}
+	s := &Session{cfg: cfg, streams: map[uint64]*entry{}}
+	s.spare.lookup = cfg.Lookup
+	return s
 }
 
 // Receive implements actor.Actor.
@@ -99,8 +122,7 @@ func (s *Session) Receive(ctx actor.Context) {
 	case *tick:
 		s.timeouts(now)
 	case *again:
-	case *handlerUp:
-		s.handlerUp(now, m)
+		s.resume = false
 	case *messages.OpenStream:
 		s.openStream(ctx, now, m)
 	case *messages.Probe:
@@ -113,10 +135,10 @@ func (s *Session) Receive(ctx actor.Context) {
 	case *actor.Started:
 		s.start(ctx, now)
 	case *actor.Stopping:
-		s.stopping()
+		s.stopping(now)
 		return
 	case *actor.Terminated:
-		s.streamActorEnded(ctx, now)
+		s.actors--
 	default:
 		if s.m == nil || !s.m.input(now, m) {
 			return
@@ -152,30 +174,40 @@ func (s *Session) start(ctx actor.Context, now time.Time) {
 	if c.Direction == conduit.Outbound {
 		role = yamux.Client
 	}
-	r := newRawMuxer(s.cfg.Secured, s.cfg.Yamux, role, now)
+	r := newRawMuxer(s.cfg.Secured, s.cfg.Yamux, s.cfg.Buffers, role, now)
 	s.m = r
 	r.start(ref)
 }
 
 // drain takes every output of the muxer before the next input comes.
 func (s *Session) drain(ctx actor.Context, now time.Time) {
-	for s.m != nil {
+	budget := turnMax
+	for {
 		for e, ok := s.m.next(now); ok; e, ok = s.m.next(now) {
 			s.event(ctx, now, e)
 		}
-		if !s.m.flush(now) {
+		if s.m.flush(now, &budget) {
+			continue
+		}
+		if !s.left || s.over || len(s.streams) > 0 {
 			break
 		}
+		s.m.end(now, yamux.GoAwayNormal, "") // the remote wants no more streams, and there are none
 	}
-	if s.closing || s.m == nil {
+	if budget <= 0 && !s.resume && !s.m.busy() {
+		s.resume = true
+		_ = actors.Self[any](ctx).Send(&again{})
+	}
+	s.answerProbes()
+	if s.over {
+		if s.actors == 0 && !s.m.busy() {
+			ctx.Stop(ctx.Self())
+		}
 		return
 	}
 	t, ok := s.m.deadline()
-	for _, q := range []*fifo{&s.negotiating, &s.lingering} {
-		if d, some := q.deadline(); some && (!ok || d.Before(t)) {
-			t, ok = d, true
-		}
-	}
+	t, ok = s.negotiating.sooner(t, ok)
+	t, ok = s.lingering.sooner(t, ok)
 	if ok {
 		s.timer.Set(t)
 	}
@@ -184,7 +216,7 @@ func (s *Session) drain(ctx actor.Context, now time.Time) {
 func (s *Session) timeouts(now time.Time) {
 	s.m.timeout(now)
 	for e := s.negotiating.due(now); e != nil; e = s.negotiating.due(now) {
-		s.fail(now, e, CodeNegotiation, fmt.Errorf("remote: no agreement on a protocol within %v", s.cfg.NegotiateTimeout))
+		s.fail(now, e, CodeNegotiation, &NegotiationError{Protocols: e.proposed(), Err: errNoAnswer})
 	}
 	for e := s.lingering.due(now); e != nil; e = s.lingering.due(now) {
 		s.fail(now, e, 0, nil)
@@ -199,126 +231,46 @@ func (s *Session) event(ctx actor.Context, now time.Time, e event) {
 		s.written(now, e)
 	case yamux.StreamOpened:
 		s.streamArrived(now, e)
-	case yamux.StreamAcked:
+	case yamux.StreamAcked, canOpen:
+		s.openMore(ctx, now)
 	case yamux.RemoteClosed:
 		s.remoteClosed(now, e)
 	case yamux.StreamReset:
-		if st := s.streams[e.id]; st != nil {
-			st.end = &ResetError{Code: e.code, Remote: e.remote, Protocol: st.protocol()}
-		}
+		s.streamReset(e)
 	case yamux.StreamClosed:
-		s.streamClosed(e)
+		s.streamClosed(now, e)
+		s.openMore(ctx, now)
 	case yamux.RemoteGoAway:
-		s.code, s.remote = e.code, true
+		s.remoteLeaves(e)
 	case yamux.Ended:
-		s.over(ctx, now, e.err)
+		s.ended(ctx, e.err)
 	}
 }
 
-// over begins the end of the connection: its streams have been told, their actors get a moment
-// to tell their handlers.
-func (s *Session) over(ctx actor.Context, now time.Time, err error) {
-	if s.closing {
-		return
-	}
-	s.closing = true
-	s.err = err
-	var ga *yamux.GoAwayError
-	if errors.As(err, &ga) {
-		s.code, s.remote = ga.Code, ga.Remote
-	}
-	var ye *yamux.Error
-	if errors.As(err, &ye) {
-		s.code, s.remote = ye.Code, false
-	}
-	_ = s.cfg.Owner.Control(&messages.ConnEnded{Conn: s.cfg.Conn.ID, Code: s.code, Remote: s.remote, Err: err})
-	s.leave = actors.NewTimer(ctx, &leave{})
-	s.leave.After(handlerGrace + 50*time.Millisecond)
-}
-
-func (s *Session) closeConn(now time.Time, m *messages.CloseConn) {
-	s.code = m.Code
-	if s.m == nil || s.closing {
-		return
-	}
-	for _, e := range s.inOrder() {
-		e.end = &ConnError{Code: m.Code, Reason: m.Reason}
-	}
-	if m.Code == 0 {
-		// A second GoAway ends the session at once instead of when its streams have ended.
-		s.m.goAway(now, 0)
-	}
-	s.m.goAway(now, m.Code)
-}
-
-// stopping is the last turn, whatever the reason for it.
-func (s *Session) stopping() {
-	for _, e := range s.inOrder() {
-		err := e.end
-		if err == nil {
-			err = &ConnError{Code: s.code, Remote: s.remote, Err: s.err}
-		}
-		s.forget(e, err)
-	}
-	if s.m != nil {
-		s.m.goAway(s.rt.Now(), s.code)
-		for s.m.flush(s.rt.Now()) {
-			for _, ok := s.m.next(s.rt.Now()); ok; _, ok = s.m.next(s.rt.Now()) {
-			}
-		}
-		s.m.close()
-		s.m = nil
-	}
-}
-
-// probe answers with the round trip; the muxer measures it on its own, so that a probe costs
-// the remote at most one ping.
+// probe answers with the round trip as soon as the remote has answered a ping, so that a crowd
+// of probes costs it one.
 func (s *Session) probe(now time.Time, m *messages.Probe) {
-	s.m.ping(now)
-	m.Reply.Answer(s.m.rtt())
-}
-
-// ResetError is the end of a stream in disorder.
-type ResetError struct {
-	Code     uint32
-	Remote   bool // who reset it
-	Protocol string
-}
-
-func (e *ResetError) Error() string {
-	who := "local"
-	if e.Remote {
-		who = "remote"
-	}
-	return fmt.Sprintf("%s: stream %s was reset with code %#x", who, e.Protocol, e.Code)
-}
-
-// ConnError is the end of a stream because its connection ended.
-type ConnError struct {
-	Code   uint32
-	Remote bool
-	Reason string
-	Err    error
-}
-
-func (e *ConnError) Error() string {
-	who := "local"
-	if e.Remote {
-		who = "remote"
-	}
 	switch {
-	case e.Err != nil:
-		return fmt.Sprintf("%s: the connection has ended: %v", who, e.Err)
-	case e.Reason != "":
-		return fmt.Sprintf("%s: the connection was closed: %s (code %#x)", who, e.Reason, e.Code)
+	case s.over:
+		m.Reply.Fail(s.connError())
+	case len(s.probes) >= maxOpens:
+		m.Reply.Fail(actors.ErrMailboxFull)
+	default:
+		s.m.ping(now)
+		s.probes = append(s.probes, m.Reply)
 	}
-	return fmt.Sprintf("%s: the connection was closed with code %#x", who, e.Code)
 }
 
-// Unwrap makes errors.Is(err, stream.ErrConnClosed) true, beside the cause.
-func (e *ConnError) Unwrap() []error {
-	if e.Err != nil {
-		return []error{stream.ErrConnClosed, e.Err}
+func (s *Session) answerProbes() {
+	if len(s.probes) == 0 {
+		return
 	}
-	return []error{stream.ErrConnClosed}
+	rtt, ok := s.m.pong()
+	if !ok {
+		return
+	}
+	for _, r := range s.probes {
+		r.Answer(rtt)
+	}
+	s.probes = nil
 }

@@ -3,16 +3,16 @@ package mux
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
-	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/stream"
 )
 
-// handlerGrace is how long a handler has to take its Ended before it is stopped.
+// handlerGrace is how long a handler has for the end of its stream before it is stopped.
 const handlerGrace = 100 * time.Millisecond
 
 // streamMsg is what a stream's actor receives.
@@ -27,30 +27,22 @@ type (
 		err error
 	}
 	graceOver struct{ streamMsg }
-	// handlerUp tells the session that the handler takes messages.
-	handlerUp struct {
-		messages.Session
-		id uint64
-	}
 )
 
 // streamActor owns one stream's handler: it starts it, turns its end into the stream's, and the
 // stream's end into its.
 type streamActor struct {
 	s       *stream.Stream
-	b       *stream.Blocking
 	h       stream.Handler
-	session actors.Ref[messages.Session]
 	handler actors.Ref[any]
-	task    *actors.Task
 	running bool
 	gone    bool
 }
 
-func streamSpec(s *stream.Stream, b *stream.Blocking, h stream.Handler, session actors.Ref[messages.Session]) actors.Spec {
+func streamSpec(s *stream.Stream, h stream.Handler) actors.Spec {
 	return actors.Spec{
 		Kind:    "stream",
-		New:     func() actor.Actor { return &streamActor{s: s, b: b, h: h, session: session} },
+		New:     func() actor.Actor { return &streamActor{s: s, h: h} },
 		Restart: actors.Temporary,
 	}
 }
@@ -69,41 +61,55 @@ func (a *streamActor) Receive(ctx actor.Context) {
 			a.handlerEnded(ctx, end.Err)
 		}
 	case *graceOver:
-		a.handler.Stop()
+		a.stop(ctx)
 	case *actor.Stopping:
-		a.s.End(stream.ErrConnClosed)
+		if !a.gone {
+			// The session lives and lets go of the stream, or it is gone and then this
+			// ends it.
+			a.s.Fail(stream.CodeHandlerPanic, errNoActor)
+		}
 	}
 }
+
+var errNoActor = errors.New("local: the stream's actor has ended")
 
 func (a *streamActor) start(ctx actor.Context) {
 	actors.Publish(ctx, "protocol", a.s.Protocol())
 	actors.Publish(ctx, "direction", a.s.Info().Direction.String())
 	switch {
 	case a.h.Actor != nil:
-		spec := a.h.Actor(a.s)
-		spec.Name, spec.Restart = "handler", actors.Temporary
-		if spec.Kind == "" {
-			spec.Kind = "handler"
-		}
-		h, err := actors.Spawn[any](ctx, spec)
-		if err != nil {
-			panic(err)
-		}
-		a.handler, a.running = h, true
-		a.s.Serve(h)
-		_ = a.session.Control(&handlerUp{id: a.s.ID()})
+		a.spawn(ctx)
 	case a.h.Run != nil:
 		a.running = true
-		run, b := a.h.Run, a.b
-		a.task = actors.StartTask(ctx, "handler", func(ctx context.Context) any {
-			both, cancel := context.WithCancelCause(ctx)
-			defer cancel(nil)
-			defer context.AfterFunc(b.Context(), func() { cancel(context.Cause(b.Context())) })()
-			run(both, b)
+		run, b := a.h.Run, a.s.Blocking()
+		actors.StartTask(ctx, "handler", func(context.Context) any {
+			defer func() { _ = b.CloseRead() }() // nobody reads what is left, also after a panic
+			run(b.Context(), b)
 			return &handlerReturned{}
 		}, func(e *actors.PanicError) any { return &handlerReturned{err: e} })
 	}
 	// A stream that is opened and used from outside has no handler here.
+}
+
+// spawn starts a handler actor. Making its Spec is the user's code too.
+func (a *streamActor) spawn(ctx actor.Context) {
+	defer func() {
+		if r := recover(); r != nil {
+			a.s.Fail(stream.CodeHandlerPanic, fmt.Errorf("local: the handler panicked before it began: %v", r))
+			panic(r)
+		}
+	}()
+	spec := a.h.Actor(a.s)
+	spec.Name, spec.Restart = "handler", actors.Temporary
+	if spec.Kind == "" {
+		spec.Kind = "handler"
+	}
+	h, err := actors.Spawn[any](ctx, spec)
+	if err != nil {
+		panic(err)
+	}
+	a.handler, a.running = h, true
+	a.s.Serve(h)
 }
 
 // handlerEnded ends the stream in order, or with a code that says whose bug it was.
@@ -127,11 +133,16 @@ func (a *streamActor) streamGone(ctx actor.Context) {
 		ctx.Stop(ctx.Self())
 		return
 	}
-	if a.task != nil {
-		// A task that does not return is a stray of its own; nothing waits for it.
+	a.handler.StopAfter()
+	actors.NewTimer(ctx, &graceOver{}).After(handlerGrace)
+}
+
+// stop ends a handler that took too long. A task that does not return is a stray of its own, and
+// an actor that does not is abandoned; nothing waits for them.
+func (a *streamActor) stop(ctx actor.Context) {
+	if a.handler.IsZero() {
 		ctx.Stop(ctx.Self())
 		return
 	}
-	a.handler.StopAfter()
-	actors.NewTimer(ctx, &graceOver{}).After(handlerGrace)
+	a.handler.Stop()
 }

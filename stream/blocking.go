@@ -2,35 +2,48 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
 )
 
+// Blocking is a stream for goroutines: a net.Conn whose two directions close apart, with a
+// context and with codes. Read and Write may be called at the same time.
+type Blocking struct{ *Stream }
+
 // blocking is what a stream has that is read and written by goroutines.
 type blocking struct {
-	s     *Stream
-	pipe  *actors.Pipe
-	cross *actors.Crossing
-	ctx   context.Context
-	stop  context.CancelCauseFunc
-	agree *actors.Crossing // waits for lazy negotiation
+	face    Blocking
+	rt      *actors.Runtime
+	pipe    *actors.Pipe
+	cross   *actors.Crossing
+	closing sync.Mutex // one Close waits at a time
+
+	// Guarded by the stream's lock.
+	lazy   bool // proposed, and nothing has been sent for it so far
+	asking bool // the remote has not answered what was proposed
+	answer error
+	agree  *actors.Crossing // a Close that waits for the answer
+	eof    bool
+	ctx    context.Context // made when somebody asks for it
+	stop   context.CancelCauseFunc
 }
 
 // creditBatch is how much a reader reads before it says so: often enough for any window.
 const creditBatch = 32 << 10
 
 // Block makes the stream one that is read and written by goroutines. The session calls it
-// before anybody else has the handle.
-func (s *Stream) Block(rt *actors.Runtime) *Blocking {
-	ctx, stop := context.WithCancelCause(context.Background())
-	s.io = &blocking{s: s, cross: rt.NewCrossing(), ctx: ctx, stop: stop}
+// before anybody else has the handle. A lazy stream was opened without waiting for the remote's
+// answer: what is to be sent first waits for a Write, a Read or a CloseWrite.
+func (s *Stream) Block(rt *actors.Runtime, lazy bool) *Blocking {
+	s.io = &blocking{face: Blocking{s}, rt: rt, cross: rt.NewCrossing(), lazy: lazy, asking: lazy}
 	s.io.pipe = rt.NewPipe(newChunk, creditBatch, s.credit)
-	return &Blocking{s}
+	return &s.io.face
 }
 
 func newChunk(n int) actors.Chunk {
@@ -39,6 +52,16 @@ func newChunk(n int) actors.Chunk {
 	return b
 }
 
+// Blocking is the stream for goroutines; nil for the stream of an actor handler.
+func (s *Stream) Blocking() *Blocking {
+	if s.io == nil {
+		return nil
+	}
+	return &s.io.face
+}
+
+// ---- the session's side ----
+
 // IsBlocking says which kind of stream it is.
 func (s *Stream) IsBlocking() bool { return s.io != nil }
 
@@ -46,54 +69,80 @@ func (s *Stream) IsBlocking() bool { return s.io != nil }
 func (s *Stream) Fill(p []byte) bool { return s.io.pipe.Put(p) }
 
 // WriteDone gives a lent body back: n bytes of it were sent.
-func (s *Stream) WriteDone(n int, err error) { s.io.cross.Done(n, err) }
-
-func (b *blocking) remoteClosed() { b.pipe.End(io.EOF) }
-
-func (b *blocking) end(err error) {
-	if err == nil {
-		// Both directions ended in order: what was received may still be read.
-		b.pipe.End(io.EOF)
-		b.cross.Done(0, ErrClosed)
-	} else {
-		b.pipe.Break(err)
-		b.cross.Done(0, err)
-	}
-	if b.agree != nil {
-		b.agree.Done(0, err)
-	}
-	b.stop(err)
-}
-
-// Lazy marks the stream as opened without waiting for the remote's answer. What is to be sent
-// first waits for a Write, a Read or a CloseWrite.
-func (s *Stream) Lazy(rt *actors.Runtime) {
+func (s *Stream) WriteDone(n int, err error) {
 	s.mu.Lock()
-	s.lazy = true
+	s.lent = false
 	s.mu.Unlock()
-	if s.io != nil {
-		s.io.agree = rt.NewCrossing()
-		s.io.agree.Begin()
-	}
+	s.io.cross.Done(n, err)
 }
 
 // Agreed is the remote's answer to a lazy open.
 func (s *Stream) Agreed(err error) {
-	if s.io != nil && s.io.agree != nil {
-		s.io.agree.Done(0, err)
+	if s.io == nil {
+		return
+	}
+	s.mu.Lock()
+	x := s.io.answered(err)
+	s.mu.Unlock()
+	if x != nil {
+		x.Done(0, err)
 	}
 }
 
-// Blocking is a stream for goroutines: a net.Conn whose two directions close apart, with a
-// context and with codes. Read and Write may be called at the same time.
-type Blocking struct{ *Stream }
+// answered is called with the stream's lock held.
+func (b *blocking) answered(err error) *actors.Crossing {
+	if !b.asking {
+		return nil
+	}
+	b.asking, b.answer = false, err
+	return b.agree
+}
+
+func (b *blocking) remoteClosed() {
+	s := b.face.Stream
+	s.mu.Lock()
+	b.eof = true
+	s.mu.Unlock()
+	b.pipe.End(io.EOF)
+}
+
+// end tells whoever waits. With free, the session has no body of a Write any more.
+func (b *blocking) end(err error, first, free bool) {
+	s := b.face.Stream
+	s.mu.Lock()
+	eof, stop := b.eof, b.stop
+	x := b.answered(err)
+	s.mu.Unlock()
+	if first {
+		if err == nil || eof {
+			// What the remote ended in order may still be read.
+			b.pipe.End(io.EOF)
+		} else {
+			b.pipe.Break(err)
+		}
+		if stop != nil {
+			stop(err)
+		}
+	}
+	if x != nil {
+		x.Done(0, err)
+	}
+	if err == nil {
+		err = ErrClosed
+	}
+	if free {
+		b.cross.Done(0, err)
+	}
+}
+
+// ---- the handler's side ----
 
 // Read implements io.Reader: io.EOF after the remote's orderly end, an error that names the
 // code after a reset, os.ErrDeadlineExceeded after the read deadline.
 func (s *Blocking) Read(p []byte) (int, error) {
 	s.mu.Lock()
-	if s.lazy {
-		s.lazy, s.flush = false, true
+	if s.io.lazy {
+		s.io.lazy, s.want.Flush = false, true
 		s.tell()
 	} else {
 		s.mu.Unlock()
@@ -104,35 +153,32 @@ func (s *Blocking) Read(p []byte) (int, error) {
 // Write implements io.Writer. It returns when the bytes are sealed or in the socket's buffer.
 // After a deadline n says how many are on the wire.
 func (s *Blocking) Write(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
 	x := s.io.cross
 	x.Begin()
 	defer x.End()
+	if x.Late() {
+		return 0, os.ErrDeadlineExceeded
+	}
 	s.mu.Lock()
-	if s.gone || s.closeWrite || s.reset {
+	if s.gone || s.shut {
 		err := s.err
+		s.mu.Unlock()
 		if err == nil {
 			err = ErrClosed
 		}
-		s.mu.Unlock()
 		return 0, err
 	}
-	s.write, s.hasWrite = p, true
+	if len(p) == 0 {
+		s.mu.Unlock()
+		return 0, nil
+	}
+	s.io.lazy = false
+	s.want.Write, s.want.HasWrite = p, true
+	s.want.Withdraw = false // of an earlier Write, which has returned
 	s.tell()
 	n, err, late := x.Wait()
 	if late {
-		s.mu.Lock()
-		if s.hasWrite { // the session has not even seen it
-			s.write, s.hasWrite = nil, false
-			s.mu.Unlock()
-			x.Done(0, err)
-		} else {
-			s.withdraw = true
-			s.tell()
-		}
-		n, _ = x.WaitDone()
+		n = s.withdraw(err)
 	}
 	if n == len(p) {
 		return n, nil
@@ -143,6 +189,22 @@ func (s *Blocking) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// withdraw takes the body of a late Write back and returns how much of it is on the wire.
+func (s *Blocking) withdraw(late error) int {
+	x := s.io.cross
+	s.mu.Lock()
+	if s.want.HasWrite { // the session has not even seen it
+		s.want.Write, s.want.HasWrite = nil, false
+		s.mu.Unlock()
+		x.Done(0, late)
+	} else {
+		s.want.Withdraw = true
+		s.tell()
+	}
+	n, _ := x.WaitDone()
+	return n
+}
+
 // CloseWrite ends our direction in order. It returns at once; what was written is sent first.
 func (s *Blocking) CloseWrite() error {
 	s.Stream.CloseWrite()
@@ -151,8 +213,7 @@ func (s *Blocking) CloseWrite() error {
 
 // CloseRead says that nobody reads any more: Read fails, and what arrives is dropped.
 func (s *Blocking) CloseRead() error {
-	n := s.io.pipe.Break(ErrClosed)
-	s.credit(n)
+	s.credit(s.io.pipe.Break(ErrClosed))
 	s.Stream.CloseRead()
 	return nil
 }
@@ -162,16 +223,30 @@ func (s *Blocking) CloseRead() error {
 // ended in disorder reports why.
 func (s *Blocking) Close() error {
 	s.Stream.CloseWrite()
-	if s.io.agree != nil {
-		if _, err := s.io.agree.WaitDone(); err != nil {
-			return err
-		}
+	err := s.awaitAnswer()
+	_ = s.CloseRead()
+	if err != nil {
+		return err
 	}
-	err := s.CloseRead()
-	if e := s.Err(); e != nil && !errors.Is(e, ErrClosed) {
-		return e
+	return s.Err()
+}
+
+// awaitAnswer waits until the remote has answered a lazy open, or the stream is over.
+func (s *Blocking) awaitAnswer() error {
+	b := s.io
+	b.closing.Lock()
+	defer b.closing.Unlock()
+	s.mu.Lock()
+	if b.asking {
+		b.agree = b.rt.NewCrossing()
+		b.agree.Begin()
+		s.mu.Unlock()
+		_, _ = b.agree.WaitDone()
+		b.agree.End()
+		s.mu.Lock()
 	}
-	return err
+	defer s.mu.Unlock()
+	return b.answer
 }
 
 // Reset ends both directions at once with a code that the remote may show.
@@ -182,7 +257,18 @@ func (s *Blocking) Reset(code uint32) error {
 }
 
 // Context is done when the stream has ended.
-func (s *Blocking) Context() context.Context { return s.io.ctx }
+func (s *Blocking) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.io
+	if b.ctx == nil {
+		b.ctx, b.stop = context.WithCancelCause(context.Background())
+		if s.gone {
+			b.stop(s.err)
+		}
+	}
+	return b.ctx
+}
 
 // SetDeadline sets both deadlines; the zero time means none.
 func (s *Blocking) SetDeadline(t time.Time) error {
@@ -216,11 +302,3 @@ type netAddr string
 
 func (netAddr) Network() string  { return "libp2p" }
 func (a netAddr) String() string { return string(a) }
-
-// Blocking is the stream for goroutines; nil for the stream of an actor handler.
-func (s *Stream) Blocking() *Blocking {
-	if s.io == nil {
-		return nil
-	}
-	return &Blocking{s}
-}

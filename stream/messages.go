@@ -7,7 +7,8 @@ import (
 )
 
 // What an actor handler receives, in this order: Opened, then any of *Data and *Writable, at
-// most one RemoteClosed, then Ended, after which it is stopped.
+// most one RemoteClosed, then Ended, after which it is stopped. All come as pointers. An actor
+// that is stopped with its connection at once sees only its own stop.
 
 // Opened is the first message of a handler: here is its stream.
 type Opened struct{ Stream *Stream }
@@ -20,17 +21,30 @@ type Data struct {
 	B      []byte
 	b      *buf.Buf
 	n      int
+	// Both guarded by the stream's lock. The Data comes back when neither is true.
+	inTurn bool // the receiver's Receive has not returned from it
 	held   bool
 }
 
 // Hold keeps the bytes and the read credit past the end of this turn: back-pressure. Release
-// must follow.
-func (d *Data) Hold() { d.held = true }
+// must follow; until then no more is received, and a Data that is never released costs the pool
+// its buffer.
+func (d *Data) Hold() {
+	d.Stream.mu.Lock()
+	d.held = true
+	d.Stream.mu.Unlock()
+}
 
-// Release gives back what Hold kept. It may be called from any goroutine, once.
+// Release gives back what Hold kept. It may be called from any goroutine, once, also before the
+// turn of Hold is over. Without Hold it does nothing.
 func (d *Data) Release() {
+	d.Stream.mu.Lock()
+	if !d.held {
+		d.Stream.mu.Unlock()
+		return
+	}
 	d.held = false
-	d.Finish()
+	d.back()
 }
 
 // Take makes the buffer the handler's own, to be given to Write or released. The read credit
@@ -43,21 +57,27 @@ func (d *Data) Take() *buf.Buf {
 
 // Finish implements actors.Finisher.
 func (d *Data) Finish() {
-	if d.held {
-		return
-	}
-	b, n := d.b, d.n
-	d.b, d.B, d.n = nil, nil, 0
-	if b != nil {
-		b.Release()
-	}
-	d.Stream.credit(n)
+	d.Stream.mu.Lock()
+	d.inTurn = false
+	d.back()
 }
 
-// Discard implements actors.Discarder.
-func (d *Data) Discard(error) {
-	d.held = false
-	d.Finish()
+// Discard implements actors.Discarder. What is held stays with whoever has to release it.
+func (d *Data) Discard(error) { d.Finish() }
+
+// back is called with the stream's lock held and gives it up.
+func (d *Data) back() {
+	s := d.Stream
+	if d.inTurn || d.held || d.n == 0 {
+		s.mu.Unlock()
+		return
+	}
+	s.want.Consumed += d.n
+	if d.b != nil {
+		d.b.Release()
+	}
+	d.b, d.B, d.n = nil, nil, 0
+	s.tell()
 }
 
 // Writable follows Blocked: the handler may write again.

@@ -79,28 +79,28 @@ type Stream struct {
 	info Info
 	ref  actors.Ref[Command]
 
-	mu         sync.Mutex
-	told       bool // the session has this Stream in its mailbox
-	gone       bool // the session knows the stream no more
-	err        error
-	out        []*buf.Buf
-	queued     int // cost of what the session has not sealed yet
-	blocked    bool
-	write      []byte // a blocking Write's body, lent
-	hasWrite   bool
-	withdraw   bool
-	consumed   int
-	closeWrite bool
-	closeRead  bool
-	lazy       bool // opened lazily, nothing sent so far
-	flush      bool
-	reset      bool
-	code       uint32
-	why        error
+	mu      sync.Mutex
+	told    bool // the session has this Stream in its mailbox
+	gone    bool // the session knows the stream no more
+	shut    bool // CloseWrite or Reset: nothing may be written any more
+	lent    bool // the session has a blocking Write's body
+	blocked bool
+	queued  int   // cost of what was given to Write and is not sealed yet
+	err     error // why it is gone
+	want    Order // what was asked for since the last Take
 
-	handler actors.Ref[any] // actor mode; set by the session before any message
+	handler actors.Ref[any] // actor mode
 	data    Data            // the one Data that may be out
-	io      *blocking       // blocking mode
+	says    messages
+	io      *blocking // blocking mode
+}
+
+// messages are those that a stream sends once, or that say the same every time.
+type messages struct {
+	opened       Opened
+	writable     Writable
+	remoteClosed RemoteClosed
+	ended        Ended
 }
 
 func (s *Stream) command() {}
@@ -109,6 +109,7 @@ func (s *Stream) command() {}
 func New(ref actors.Ref[Command], info Info) *Stream {
 	s := &Stream{ref: ref, info: info}
 	s.data.Stream = s
+	s.says = messages{Opened{s}, Writable{s}, RemoteClosed{s}, Ended{Stream: s}}
 	return s
 }
 
@@ -138,24 +139,20 @@ func (s *Stream) tell() {
 	_ = s.ref.Offer(s)
 }
 
-// Discard implements actors.Discarder: the session is gone.
-func (s *Stream) Discard(why error) { s.End(why) }
-
 // Write gives b away to be sent: an actor handler's write. It never waits.
 func (s *Stream) Write(b *buf.Buf) Result {
 	s.mu.Lock()
-	if s.gone || s.closeWrite || s.reset {
+	if s.gone || s.shut {
 		s.mu.Unlock()
 		b.Release()
 		return Refused
 	}
 	if s.blocked {
-		s.reset, s.code, s.why = true, CodeLocalFault, ErrWriteWhileBlocked
-		s.tell()
+		s.fail(CodeLocalFault, ErrWriteWhileBlocked)
 		b.Release()
 		return Refused
 	}
-	s.out = append(s.out, b)
+	s.want.Out = append(s.want.Out, b)
 	s.queued += len(b.B) + writeCost
 	r := Accepted
 	if s.queued > OutCap {
@@ -170,23 +167,19 @@ func (s *Stream) Write(b *buf.Buf) Result {
 func (s *Stream) WriteCopy(p []byte) Result { return s.Write(buf.Copy(p)) }
 
 // CloseWrite ends our direction in order once everything written before has been sent.
-func (s *Stream) CloseWrite() {
-	s.mu.Lock()
-	s.closeWrite = true
-	s.tell()
-}
+func (s *Stream) CloseWrite() { s.close(true, false) }
 
 // CloseRead says that the handler reads no more: what arrives is dropped.
-func (s *Stream) CloseRead() {
-	s.mu.Lock()
-	s.closeRead = true
-	s.tell()
-}
+func (s *Stream) CloseRead() { s.close(false, true) }
 
 // Close is CloseWrite and CloseRead: the handler is done with the stream. It does not wait.
-func (s *Stream) Close() {
+func (s *Stream) Close() { s.close(true, true) }
+
+func (s *Stream) close(write, read bool) {
 	s.mu.Lock()
-	s.closeWrite, s.closeRead = true, true
+	s.shut = s.shut || write
+	s.want.CloseWrite = s.want.CloseWrite || write
+	s.want.CloseRead = s.want.CloseRead || read
 	s.tell()
 }
 
@@ -196,8 +189,14 @@ func (s *Stream) Reset(code uint32) { s.Fail(code, nil) }
 // Fail is Reset with a local reason, which Err shows.
 func (s *Stream) Fail(code uint32, why error) {
 	s.mu.Lock()
-	if !s.reset {
-		s.reset, s.code, s.why = true, code, why
+	s.fail(code, why)
+}
+
+// fail is called with mu held and gives it up. The first reason counts.
+func (s *Stream) fail(code uint32, why error) {
+	s.shut = true
+	if !s.want.Reset {
+		s.want.Reset, s.want.Code, s.want.Why = true, code, why
 	}
 	s.tell()
 }
@@ -208,7 +207,7 @@ func (s *Stream) credit(n int) {
 		return
 	}
 	s.mu.Lock()
-	s.consumed += n
+	s.want.Consumed += n
 	s.tell()
 }
 
@@ -217,114 +216,4 @@ func (s *Stream) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
-}
-
-// ---- the session's side ----
-
-// Order is what a handler has asked for since the last Take.
-type Order struct {
-	Out        []*buf.Buf // to be sent, in order; owned by the session now
-	Write      []byte     // a blocking Write's body, lent until WriteDone
-	HasWrite   bool
-	Withdraw   bool // give the lent body back
-	Consumed   int  // bytes of read credit
-	CloseWrite bool
-	CloseRead  bool
-	Flush      bool // send what lazy negotiation holds back
-	Reset      bool
-	Code       uint32
-	Why        error
-}
-
-// Take hands the notes to the session.
-func (s *Stream) Take() Order {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.told = false
-	o := Order{
-		Out: s.out, Write: s.write, HasWrite: s.hasWrite, Withdraw: s.withdraw, Consumed: s.consumed,
-		CloseWrite: s.closeWrite, CloseRead: s.closeRead, Flush: s.flush, Reset: s.reset, Code: s.code, Why: s.why,
-	}
-	s.out, s.write, s.hasWrite, s.withdraw, s.consumed, s.flush = nil, nil, false, false, 0, false
-	return o
-}
-
-// Sealed tells that a buffer of n bytes given to Write has left; it releases a blocked handler.
-func (s *Stream) Sealed(n int) {
-	s.mu.Lock()
-	s.queued -= n + writeCost
-	free := s.blocked && s.queued <= OutCap/2
-	if free {
-		s.blocked = false
-	}
-	h := s.handler
-	s.mu.Unlock()
-	if free {
-		_ = h.Control(&Writable{s})
-	}
-}
-
-// Serve makes h the receiver of the stream's messages and tells it that the stream is open.
-func (s *Stream) Serve(h actors.Ref[any]) {
-	s.mu.Lock()
-	s.handler = h
-	gone := s.gone
-	s.mu.Unlock()
-	if !gone {
-		_ = h.Control(&Opened{s})
-	}
-}
-
-// Handler is the actor that serves the stream; zero for a blocking one.
-func (s *Stream) Handler() actors.Ref[any] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.handler
-}
-
-// Deliver hands received bytes to the actor handler. b is the stream's from now on. It must not
-// be called again before all n bytes have come back as Consumed.
-func (s *Stream) Deliver(b *buf.Buf) {
-	d := &s.data
-	d.b, d.B, d.held, d.n = b, b.B, false, len(b.B)
-	if err := s.handler.Control(d); err != nil {
-		return // Discard has released it
-	}
-}
-
-// RemoteClosed tells the handler that no more will be received.
-func (s *Stream) RemoteClosed() {
-	if s.io != nil {
-		s.io.remoteClosed()
-		return
-	}
-	if h := s.Handler(); !h.IsZero() {
-		_ = h.Control(&RemoteClosed{s})
-	}
-}
-
-// End tells everybody that the stream is over: err is nil after an orderly end. Later calls do
-// nothing.
-func (s *Stream) End(err error) {
-	s.mu.Lock()
-	if s.gone {
-		s.mu.Unlock()
-		return
-	}
-	s.gone = true
-	s.err = err
-	out := s.out
-	s.out = nil
-	h := s.handler
-	io := s.io
-	s.mu.Unlock()
-	for _, b := range out {
-		b.Release()
-	}
-	if io != nil {
-		io.end(err)
-	}
-	if !h.IsZero() {
-		_ = h.Control(&Ended{Stream: s, Err: err})
-	}
 }

@@ -1,0 +1,79 @@
+package mux
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/troupe-p2p/troupe/stream"
+)
+
+// Stream codes of go-libp2p's registry that a session itself uses.
+const (
+	// CodeNegotiation: the negotiation of the stream's protocol failed.
+	CodeNegotiation uint32 = 0x1001
+	// CodeResourceLimit: a limit of the receiver.
+	CodeResourceLimit uint32 = 0x1002
+)
+
+// ResetError is the end of a stream in disorder.
+type ResetError struct {
+	Code     uint32
+	Remote   bool // who reset it
+	Protocol string
+}
+
+func (e *ResetError) Error() string {
+	who := "local"
+	if e.Remote {
+		who = "remote"
+	}
+	return fmt.Sprintf("%s: stream %s was reset with code %#x", who, e.Protocol, e.Code)
+}
+
+// ConnError is the end of a stream because its connection ended.
+type ConnError struct {
+	Code   uint32
+	Remote bool
+	Reason string
+	Err    error
+}
+
+func (e *ConnError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("the connection has ended: %v", e.Err) // which says whose fault it is
+	}
+	who := "local"
+	if e.Remote {
+		who = "remote"
+	}
+	if e.Reason != "" {
+		return fmt.Sprintf("%s: the connection was closed: %s (code %#x)", who, e.Reason, e.Code)
+	}
+	return fmt.Sprintf("%s: the connection was closed with code %#x", who, e.Code)
+}
+
+// Unwrap makes errors.Is(err, stream.ErrConnClosed) true, beside the cause.
+func (e *ConnError) Unwrap() []error {
+	if e.Err != nil {
+		return []error{stream.ErrConnClosed, e.Err}
+	}
+	return []error{stream.ErrConnClosed}
+}
+
+// NegotiationError is the end of a stream because its protocol was not agreed on.
+type NegotiationError struct {
+	Protocols []string // what this end proposed; none for a stream that the remote opened
+	Err       error
+}
+
+func (e *NegotiationError) Error() string {
+	return fmt.Sprintf("remote: stream negotiation: %v", e.Err)
+}
+
+// Unwrap is the cause: one of package multistream's, or one of those below.
+func (e *NegotiationError) Unwrap() error { return e.Err }
+
+var (
+	errNoAnswer = errors.New("no agreement in time")
+	errNoWord   = errors.New("the stream was closed before there was an agreement")
+)
