@@ -12,6 +12,7 @@ type ask struct {
 	mu         sync.Mutex
 	owner      *cell
 	answered   bool
+	moving     bool // on its way from one owner to the next: nobody else may touch the links
 	fail       func(error)
 	prev, next *ask
 }
@@ -63,15 +64,16 @@ func (a *ask) unlink(owner *cell) {
 	a.prev, a.next = nil, nil
 }
 
-// hang puts the question on c, from where it gets an answer if c ends.
+// hang puts the question on c, from where it gets an answer if c ends. Of two calls at once one
+// has its way.
 func (a *ask) hang(c *cell) error {
 	a.mu.Lock()
-	if a.answered {
+	if a.answered || a.moving {
 		a.mu.Unlock()
 		return nil
 	}
 	old := a.owner
-	a.owner = nil
+	a.owner, a.moving = nil, true
 	a.mu.Unlock()
 	if old != nil {
 		old.mu.Lock()
@@ -79,25 +81,23 @@ func (a *ask) hang(c *cell) error {
 		old.mu.Unlock()
 	}
 	c.mu.Lock()
-	if err := c.closedErr(); err != nil {
-		c.mu.Unlock()
-		return err
-	}
+	defer c.mu.Unlock()
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.moving = false
 	if a.answered {
-		a.mu.Unlock()
-		c.mu.Unlock()
 		return nil
 	}
+	if err := c.closedErr(); err != nil {
+		return err
+	}
 	a.owner = c
-	a.mu.Unlock()
 	x := c.ext()
 	a.prev, a.next = nil, x.asks
 	if x.asks != nil {
 		x.asks.prev = a
 	}
 	x.asks = a
-	c.mu.Unlock()
 	return nil
 }
 
