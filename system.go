@@ -239,6 +239,7 @@ func (s *System) plan() (*plan, error) {
 			},
 			CanDial:     func(a ma.Multiaddr) error { return canDial(adapters, a) },
 			Own:         s.ListenAddrs,
+			Explain:     s.explain,
 			DialTimeout: s.cfg.DialTimeout,
 		})),
 		in(&gateSlot, negotiation.GateSpec(negotiation.GateConfig{

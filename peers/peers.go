@@ -40,6 +40,8 @@ type Config struct {
 	Own func() []ma.Multiaddr
 	// Resolve turns DNS names in an address into addresses. It blocks.
 	Resolve Resolver
+	// Explain makes the errors that users of a stream see; nil leaves them as they are.
+	Explain func(op string, peer identity.ID, err error) error
 	// DialTimeout bounds one attempt with its upgrade. Default 15 s.
 	DialTimeout time.Duration
 	// SpareIdle and AgreedIdle are connset's; zero means its defaults.
@@ -267,6 +269,9 @@ func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 		Endpoints: l.Endpoints, ID: p.cfg.State.conns, Peer: l.Peer, Key: l.PublicKey,
 		Security: l.Secured.Security, Muxer: l.Secured.Muxer, Early: l.Secured.Early,
 		Since: actors.RuntimeOf(ctx).Now(),
+	}
+	if f := p.cfg.Explain; f != nil {
+		conn.Explain = func(op string, err error) error { return f(op, l.Peer, err) }
 	}
 	r.conns[conn.ID] = held{token, conn}
 	p.give(r, &addLink{conn: conn, link: l})

@@ -147,12 +147,18 @@ func (s *Blocking) Read(p []byte) (int, error) {
 	} else {
 		s.mu.Unlock()
 	}
-	return s.io.pipe.Read(p)
+	n, err := s.io.pipe.Read(p)
+	return n, s.explain("read", err)
 }
 
 // Write implements io.Writer. It returns when the bytes are sealed or in the socket's buffer.
 // After a deadline n says how many are on the wire.
 func (s *Blocking) Write(p []byte) (int, error) {
+	n, err := s.write(p)
+	return n, s.explain("write", err)
+}
+
+func (s *Blocking) write(p []byte) (int, error) {
 	x := s.io.cross
 	x.Begin()
 	defer x.End()
@@ -226,7 +232,7 @@ func (s *Blocking) Close() error {
 	err := s.awaitAnswer()
 	_ = s.CloseRead()
 	if err != nil {
-		return err
+		return s.explain("close", err)
 	}
 	return s.Err()
 }

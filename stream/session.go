@@ -105,6 +105,7 @@ func (s *Stream) end(err error, free bool) {
 	}
 	first := !s.gone
 	if first {
+		err = s.explain("stream", err)
 		s.gone, s.err = true, err
 		s.says.ended.Err = err
 		if !s.handler.IsZero() {

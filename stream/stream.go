@@ -12,6 +12,7 @@ package stream
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 
@@ -44,6 +45,17 @@ type Conn struct {
 	Muxer    string // "/yamux/1.0.0"
 	Early    bool   // the muxer was agreed inside the security handshake
 	Since    time.Time
+	// Explain makes the errors that users of a stream see out of the node's own; nil leaves
+	// them as they are.
+	Explain func(op string, err error) error
+}
+
+// explain does not touch io.EOF: an orderly end is no error.
+func (s *Stream) explain(op string, err error) error {
+	if f := s.info.Conn.Explain; f != nil && err != nil && err != io.EOF { //nolint:errorlint // EOF itself
+		return f(op, err)
+	}
+	return err
 }
 
 // Info is what is known of a stream. It does not change.
