@@ -192,7 +192,7 @@ func (c *cell) RegisterHandlers(inv actor.MessageInvoker, _ actor.Dispatcher) {
 // Start is called by the spawner after Started was posted, so that Started is always first.
 func (c *cell) Start() {
 	c.mu.Lock()
-	c.run = runQueued
+	c.run, c.turnAt = runQueued, c.born
 	c.mu.Unlock()
 	c.rt.host.schedule(c)
 }

@@ -26,7 +26,7 @@ func TestSendingToANameThatIsBeingSpawnedNeitherPanicsNorLosesTheActor(t *testin
 			}
 		})
 	}
-	for range 1000 {
+	for range 200 {
 		r := root(t, rt, spec("n", func(ctx actor.Context) {
 			if rep, ok := ctx.Message().(Reply[string]); ok {
 				rep.Answer("alive")
