@@ -151,6 +151,9 @@ func (e *rawEnd) Break(err error) {
 	for _, x := range []*rawEnd{e, e.peer} {
 		if !x.closed {
 			x.in.drop()
+			if !x.told {
+				x.over = nil // an orderly end does not come through either
+			}
 			x.end(fail(fault.Remote, "read from", x.ends.Remote, err), fail(fault.Remote, "write to", x.ends.Remote, err))
 		}
 	}

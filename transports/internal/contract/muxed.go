@@ -66,7 +66,7 @@ func (p *muxedTest) stream(t *testing.T) (a, b conduit.MuxedStream) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b = p.b.next(t, n)
+	b = p.b.Next(t, n)
 	if a.ID() != b.ID() {
 		t.Errorf("one stream, two IDs: %d and %d", a.ID(), b.ID())
 	}
@@ -327,7 +327,7 @@ func muxBindLate(t *testing.T, p *muxedTest) {
 	sendStream(t, a, sa, []byte("early"))
 	_ = a.CloseWrite()
 	p.B.Bind(p.b)
-	b := p.b.next(t, 0)
+	b := p.b.Next(t, 0)
 	first, second := &StreamSink{of: p.b}, &StreamSink{of: p.b}
 	first.bind(b, 1)
 	first.wait(t, "the bytes", func() bool { return len(first.bytes) == 5 })

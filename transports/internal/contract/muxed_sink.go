@@ -69,8 +69,8 @@ func (m *MuxedSink) Ended(code uint32, remote bool, err error) {
 	m.set(func() { m.ended = append(m.ended, Ending{code, remote, err}) })
 }
 
-// next waits for the i-th stream that the remote opened.
-func (m *MuxedSink) next(t *testing.T, i int) (s conduit.MuxedStream) {
+// Next waits for the i-th stream that the remote opened.
+func (m *MuxedSink) Next(t *testing.T, i int) (s conduit.MuxedStream) {
 	t.Helper()
 	m.wait(t, "an accepted stream", func() bool {
 		if len(m.streams) <= i {
