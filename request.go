@@ -100,14 +100,14 @@ func RequestWith[Res any](ctx context.Context, s *System, peer identity.ID, prot
 	if len(body) > o.MaxSize {
 		return nil, ErrMessageTooLarge.with(op, peer, fmt.Errorf("the request has %d bytes, the limit is %d", len(body), o.MaxSize))
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	ctx, cancel := s.rt.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	ref, err := s.OpenWith(ctx, peer, o.Open, protocol)
 	if err != nil {
 		return nil, err
 	}
 	st := ref.Blocking()
-	stop := context.AfterFunc(ctx, func() { _ = st.SetDeadline(time.Unix(1, 0)) })
+	stop := s.rt.OnDone(ctx, func() { _ = st.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	fail := func(err error) (*Res, error) {
 		_ = st.Reset(0)
@@ -157,7 +157,7 @@ func RespondWith[Req, Res any](s *System, protocol string, f func(ctx context.Co
 	o = o.withDefaults()
 	return s.Handle(protocol, StreamHandler(func(ctx context.Context, st *Stream) {
 		_ = st.SetDeadline(s.rt.Now().Add(o.Timeout))
-		ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+		ctx, cancel := s.rt.WithTimeout(ctx, o.Timeout)
 		defer cancel()
 		b, err := readMessage(st, o.MaxSize)
 		if err != nil {

@@ -364,7 +364,7 @@ func (s *System) Close(ctx context.Context) error {
 			d = 8 * time.Second
 		}
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
+		ctx, cancel = s.rt.WithTimeout(ctx, d)
 		defer cancel()
 	}
 	defer s.hub.Close(ErrClosed)
