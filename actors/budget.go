@@ -56,7 +56,7 @@ func (h *Holder) Take(n int64) bool {
 	b := h.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if h.over || b.cap > 0 && b.used+n > b.cap {
+	if h.over || n < 0 || b.cap > 0 && n > b.cap-b.used {
 		return false
 	}
 	b.used += n
@@ -84,7 +84,7 @@ func (h *Holder) Why() *Exhausted { return h.b.Why() }
 // Give returns n units; more than the holder has is an error of the caller and is cut.
 func (h *Holder) Give(n int64) {
 	h.b.mu.Lock()
-	n = min(n, h.used)
+	n = max(min(n, h.used), 0)
 	h.used -= n
 	h.b.used -= n
 	h.b.mu.Unlock()
