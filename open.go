@@ -2,6 +2,7 @@ package troupe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -61,6 +62,9 @@ func (s *System) OpenWith(ctx context.Context, peer identity.ID, o OpenOptions, 
 // Dial makes sure that there is a connection with a peer. With an empty peer, there must be one
 // address, and whoever answers there is taken.
 func (s *System) Dial(ctx context.Context, peer identity.ID, addresses ...ma.Multiaddr) (*Conn, error) {
+	if peer == "" && len(addresses) == 1 && addrs.HasDNS(addresses[0]) {
+		return s.dialName(ctx, addresses[0])
+	}
 	deadline, _ := ctx.Deadline()
 	c, err := actors.Ask(ctx, s.peers, func(r actors.Reply[*stream.Conn]) messages.Peers {
 		return &messages.Dial{Peer: peer, Addrs: addresses, Deadline: deadline, Reply: r}
@@ -69,6 +73,27 @@ func (s *System) Dial(ctx context.Context, peer identity.ID, addresses ...ma.Mul
 		return nil, s.explain("dial", peer, err)
 	}
 	return c, nil
+}
+
+// dialName tries what a name stands for, one after another: without a peer ID nothing says that
+// two addresses lead to the same peer.
+func (s *System) dialName(ctx context.Context, name ma.Multiaddr) (*Conn, error) {
+	found, err := s.names.Resolve(ctx, name)
+	if err != nil {
+		return nil, ErrDialFailed.with("dial", "", err)
+	}
+	var failed []error
+	for _, a := range found {
+		a, peer, err := addrs.SplitPeer(a)
+		if err == nil {
+			var c *Conn
+			if c, err = s.Dial(ctx, peer, a); err == nil {
+				return c, nil
+			}
+		}
+		failed = append(failed, err)
+	}
+	return nil, ErrDialFailed.with("dial", "", errors.Join(failed...))
 }
 
 // DialAddr is Dial for one address as a string, with or without /p2p/ID.

@@ -28,6 +28,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/identify"
 	"github.com/troupe-p2p/troupe/transports"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/dnsaddr"
 	"github.com/troupe-p2p/troupe/transports/tcp"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -56,6 +57,7 @@ type System struct {
 	told    atomic.Pointer[[]ma.Multiaddr]
 
 	identifyState *identify.State
+	names         *dnsaddr.Resolver
 
 	life      context.Context // ends when Close begins
 	end       context.CancelCauseFunc
@@ -110,6 +112,7 @@ func (s *System) prepare() error {
 	s.life, s.end = context.WithCancelCause(context.Background())
 	s.table = &protocols.Table{}
 	s.identifyState = &identify.State{}
+	s.names = dnsaddr.New(s.rt, dnsaddr.Config{})
 	s.streams = actors.NewBudget("Streams", limitOr(s.cfg.Limits.Streams, defaultStreams))
 	s.buffers = actors.NewBudget("BufferBytes", limitOr(s.cfg.Limits.BufferBytes, defaultBuffers))
 	return nil
@@ -240,6 +243,7 @@ func (s *System) plan() (*plan, error) {
 			CanDial:     func(a ma.Multiaddr) error { return canDial(adapters, a) },
 			Own:         s.ListenAddrs,
 			Explain:     s.explain,
+			Resolve:     s.names.Resolve,
 			DialTimeout: s.cfg.DialTimeout,
 		})),
 		in(&gateSlot, negotiation.GateSpec(negotiation.GateConfig{

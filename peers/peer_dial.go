@@ -77,7 +77,7 @@ func (p *peer) add(ctx actor.Context, as []ma.Multiaddr) {
 	var plain, names []ma.Multiaddr
 	for _, a := range as {
 		if addrs.HasDNS(a) && len(names) < maxNames {
-			names = append(names, a)
+			names = append(names, p.withID(a))
 		} else {
 			plain = append(plain, a)
 		}
@@ -100,6 +100,14 @@ func (p *peer) add(ctx actor.Context, as []ma.Multiaddr) {
 		})
 	}
 	p.rank(plain, nil)
+}
+
+// withID puts the peer's ID behind a name that may stand for many peers.
+func (p *peer) withID(a ma.Multiaddr) ma.Multiaddr {
+	if _, id, err := addrs.SplitPeer(a); err != nil || id != "" {
+		return a
+	}
+	return addrs.WithPeer(a, p.id)
 }
 
 func (p *peer) rank(as []ma.Multiaddr, skipped []dialplan.Skipped) {
