@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -12,10 +13,14 @@ import (
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
+	"github.com/troupe-p2p/troupe/negotiation/upgrade"
 	"github.com/troupe-p2p/troupe/peers"
+	"github.com/troupe-p2p/troupe/peers/connset"
 	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/peers/limits"
+	"github.com/troupe-p2p/troupe/protocols/ping/pingcore"
 	"github.com/troupe-p2p/troupe/stream"
+	"github.com/troupe-p2p/troupe/transports/tcp"
 )
 
 // Origin says who is at fault.
@@ -107,6 +112,9 @@ var (
 	ErrDeadline = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "deadline", Retryable: true, Next: "allow more time, or see the peer's part of the tree for what it waited on"}
 	// ErrRestarting: an actor of this node failed while it worked on the call.
 	ErrRestarting = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "actor_failed", Retryable: true, Next: "try again; the failure and its stack are in the tree, please report it"}
+	// ErrStragglers: the node is closed, but not everything ended in time; the cause is a
+	// *StragglersError. Nothing waits for what it names.
+	ErrStragglers = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "stragglers", Next: "let the named handlers look at their context or stream; their stacks are in the tree"}
 	// ErrListen: an address could not be bound.
 	ErrListen = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "listen_failed", Retryable: true, Next: "free the port or choose another address"}
 	// ErrNoAddresses: nothing is known of where the peer is.
@@ -124,9 +132,9 @@ var (
 	// ErrProtocolNotSupported: the peer speaks none of the protocols.
 	ErrProtocolNotSupported = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "protocol_not_supported", Next: "see what the peer speaks: its identify event lists it"}
 	// ErrNegotiation: the peer did not negotiate the stream's protocol properly.
-	ErrNegotiation = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "negotiation_failed", Retryable: true}
+	ErrNegotiation = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "negotiation_failed", Retryable: true, Next: "try again; if it stays so the peer does not speak multistream-select 1.0, or is overloaded"}
 	// ErrReset: the stream was reset; Wire is the code, Origin who did it.
-	ErrReset = &Error{Origin: OriginRemote, Layer: LayerStream, Code: "stream_reset", Retryable: true}
+	ErrReset = &Error{Origin: OriginRemote, Layer: LayerStream, Code: "stream_reset", Retryable: true, Next: "try again; why is known where it was reset"}
 	// ErrStreamClosed: the stream was used after it had been closed here.
 	ErrStreamClosed = &Error{Origin: OriginLocal, Layer: LayerStream, Code: "stream_closed", Next: "do not use a stream after Close or CloseWrite"}
 	// ErrLimit: a limit of this node; the cause names it and who holds it.
@@ -138,10 +146,20 @@ var (
 	// ErrBadMessage: a request or answer does not decode.
 	ErrBadMessage = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "bad_message", Next: "check that both sides use the same message types"}
 	// ErrRefused: the peer's handler answered the request with an error; its text is the cause.
-	ErrRefused = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "refused"}
+	ErrRefused = &Error{Origin: OriginRemote, Layer: LayerProtocol, Code: "refused", Next: "mend the request as the text says"}
 	// ErrInternal: none of the others.
 	ErrInternal = &Error{Origin: OriginLocal, Layer: LayerNode, Code: "internal", Next: "please report it"}
 )
+
+// relabel makes an error that names another call the error of this one.
+func relabel(op string, peer identity.ID, err error) error {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // what explain returns
+		c := *e
+		c.Op, c.Peer = op, peer
+		return &c
+	}
+	return err
+}
 
 // with makes the error of one call from one of the above.
 func (e *Error) with(op string, peer identity.ID, cause error) *Error {
@@ -155,19 +173,27 @@ func explain(op string, peer identity.ID, err error) error {
 	if err == nil {
 		return nil
 	}
+	if e, ok := err.(*Error); ok { //nolint:errorlint // itself, not something that wraps it
+		if e.Op == "" { // made where the call was not known
+			return relabel(op, peer, e)
+		}
+		return e
+	}
 	var done *Error
 	if errors.As(err, &done) {
-		return err
+		return done.with(op, peer, err)
 	}
 	var (
 		reset     *mux.ResetError
 		conn      *mux.ConnError
-		refused   *limits.Refusal
+		refused   limits.Refusal
 		exhausted *actors.Exhausted
 		panicked  *actors.PanicError
 		ya        *yamux.Error
 		away      *yamux.GoAwayError
 		dial      *dialplan.Error
+		socket    *tcp.Error
+		upgraded  *upgrade.Error
 	)
 	switch {
 	case errors.As(err, &dial):
@@ -184,7 +210,9 @@ func explain(op string, peer identity.ID, err error) error {
 		if !reset.Remote {
 			e.Origin = OriginLocal
 		}
-		e.Next = resetAdvice(reset.Code)
+		if advice := resetAdvice(reset.Code); advice != "" {
+			e.Next = advice
+		}
 		return e
 	case errors.As(err, &conn):
 		e := ErrConnectionClosed.with(op, peer, err)
@@ -197,18 +225,24 @@ func explain(op string, peer identity.ID, err error) error {
 		return ErrStreamClosed.with(op, peer, err)
 	case errors.Is(err, stream.ErrConnClosed), errors.As(err, &away):
 		return ErrConnectionClosed.with(op, peer, err)
-	case errors.As(err, &refused), errors.As(err, &exhausted), errors.As(err, &ya) && ya.Origin == yamux.Limit:
+	case errors.Is(err, peers.ErrSelf), errors.Is(err, upgrade.ErrSelf):
+		return ErrSelf.with(op, peer, err)
+	case errors.As(err, &socket), errors.As(err, &upgraded): // of a dial without a plan
+		return ErrDialFailed.with(op, peer, err)
+	case errors.As(err, &refused), errors.As(err, &exhausted), errors.As(err, &ya) && ya.Origin == yamux.Limit,
+		errors.Is(err, connset.ErrFull), errors.Is(err, connset.ErrWaiting):
 		return ErrLimit.with(op, peer, err)
 	case errors.As(err, &panicked), errors.Is(err, actors.ErrRestarting), errors.Is(err, actors.ErrAbandoned):
 		return ErrRestarting.with(op, peer, err)
 	case errors.Is(err, actors.ErrMailboxFull):
 		return ErrOverload.with(op, peer, err)
-	case errors.Is(err, peers.ErrSelf):
-		return ErrSelf.with(op, peer, err)
 	case errors.Is(err, peers.ErrNotConnected):
 		return ErrNotConnected.with(op, peer, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.Is(err, connset.ErrNoConnection), errors.Is(err, pingcore.ErrTimeout):
 		return ErrDeadline.with(op, peer, err)
+	case errors.Is(err, pingcore.ErrMismatch), errors.Is(err, pingcore.ErrEnded):
+		return ErrBadMessage.with(op, peer, err)
 	case errors.Is(err, actors.ErrStopped), errors.Is(err, actors.ErrClosed), errors.Is(err, actors.ErrStopping):
 		return ErrConnectionClosed.with(op, peer, err)
 	}
@@ -216,13 +250,21 @@ func explain(op string, peer identity.ID, err error) error {
 }
 
 func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
+	var refused limits.Refusal
+	mismatch := func(f dialplan.Skipped) bool { return errors.Is(f.Err, identity.ErrMismatch) }
 	switch {
-	case errors.Is(d, identity.ErrMismatch):
-		return ErrIdentityMismatch.with(op, peer, d)
-	case errors.Is(d, peers.ErrSelf):
+	case errors.As(d, &refused), errors.Is(d, connset.ErrFull):
+		return ErrLimit.with(op, peer, d)
+	case errors.Is(d, peers.ErrSelf), errors.Is(d, upgrade.ErrSelf):
 		return ErrSelf.with(op, peer, d)
 	case len(d.Failed) == 0 && len(d.Skipped) == 0:
 		return ErrNoAddresses.with(op, peer, d)
+	case len(d.Failed) == 0:
+		e := ErrDialFailed.with(op, peer, d)
+		e.Origin, e.Next = OriginLocal, "see why no address was tried; Dial tries those that Open leaves alone after a failure"
+		return e
+	case slices.ContainsFunc(d.Failed, mismatch):
+		return ErrIdentityMismatch.with(op, peer, d)
 	}
 	return ErrDialFailed.with(op, peer, d)
 }
@@ -236,6 +278,10 @@ func resetAdvice(code uint32) string {
 		return "the handler of the stream was stuck and given up: see the tree of that node"
 	case stream.CodeLocalFault:
 		return "the handler of the stream broke its rules: see the tree of that node"
+	case CodeBadRequest:
+		return "send one whole request, as Request does"
+	case CodeTimeout:
+		return "the handler took longer than its Timeout: try later, or allow more there"
 	case mux.CodeNegotiation:
 		return "the protocol negotiation failed"
 	case mux.CodeResourceLimit:

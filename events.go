@@ -2,6 +2,7 @@ package troupe
 
 import (
 	"context"
+	"errors"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/messages"
@@ -43,11 +44,14 @@ func (s *System) Subscribe(ctx context.Context, buffer int) *Subscription {
 
 // Next waits for an event. lost is how many events were dropped right before it: then look at
 // Conns and Tree for the state as it is. The error is ErrClosed after the node has closed, or
-// ctx's.
+// ErrDeadline when ctx or that of Subscribe is done.
 func (u *Subscription) Next(ctx context.Context) (e Event, lost uint64, err error) {
 	e, lost, err = u.feed.Next(ctx)
-	if err != nil {
-		err = explain("subscribe", "", err)
+	switch {
+	case err == nil:
+		return e, lost, nil
+	case errors.Is(err, ErrClosed):
+		return e, 0, ErrClosed.with("subscribe", "", nil)
 	}
-	return e, lost, err
+	return e, 0, ErrDeadline.with("subscribe", "", err)
 }

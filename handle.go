@@ -73,5 +73,5 @@ func (s *System) setHandler(op, protocol string, h Handler) error {
 	_, err := actors.AskControl(s.life, s.router, func(r actors.Reply[struct{}]) messages.Router {
 		return &messages.Handle{Protocol: protocol, Handler: h, Reply: r}
 	})
-	return s.explain(op, "", err)
+	return s.explain(s.life, op, "", err)
 }

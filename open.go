@@ -43,8 +43,11 @@ func (s *System) Open(ctx context.Context, peer identity.ID, protocols ...string
 // OpenWith is Open with options. It returns the stream's handle: Blocking makes it a *Stream.
 func (s *System) OpenWith(ctx context.Context, peer identity.ID, o OpenOptions, protocols ...string) (*StreamRef, error) {
 	const op = "open"
-	if len(protocols) == 0 {
-		return nil, ErrConfig.with(op, peer, fmt.Errorf("no protocol given"))
+	switch {
+	case peer == "":
+		return nil, ErrConfig.with(op, peer, errors.New("no peer given"))
+	case len(protocols) == 0:
+		return nil, ErrConfig.with(op, peer, errors.New("no protocol given"))
 	}
 	deadline, _ := ctx.Deadline()
 	st, err := actors.Ask(ctx, s.peers, func(r actors.Reply[*stream.Stream]) messages.Peers {
@@ -54,7 +57,7 @@ func (s *System) OpenWith(ctx context.Context, peer identity.ID, o OpenOptions, 
 		}
 	})
 	if err != nil {
-		return nil, s.explain(op, peer, err)
+		return nil, s.explain(ctx, op, peer, err)
 	}
 	return st, nil
 }
@@ -65,12 +68,15 @@ func (s *System) Dial(ctx context.Context, peer identity.ID, addresses ...ma.Mul
 	if peer == "" && len(addresses) == 1 && addrs.HasDNS(addresses[0]) {
 		return s.dialName(ctx, addresses[0])
 	}
+	if peer == "" && len(addresses) != 1 {
+		return nil, ErrConfig.with("dial", peer, fmt.Errorf("no peer given, and %d addresses instead of one", len(addresses)))
+	}
 	deadline, _ := ctx.Deadline()
 	c, err := actors.Ask(ctx, s.peers, func(r actors.Reply[*stream.Conn]) messages.Peers {
 		return &messages.Dial{Peer: peer, Addrs: addresses, Deadline: deadline, Reply: r}
 	})
 	if err != nil {
-		return nil, s.explain("dial", peer, err)
+		return nil, s.explain(ctx, "dial", peer, err)
 	}
 	return c, nil
 }
@@ -129,7 +135,7 @@ func (s *System) Conns(ctx context.Context) ([]*Conn, error) {
 	cs, err := actors.AskControl(ctx, s.peers, func(r actors.Reply[[]*stream.Conn]) messages.Peers {
 		return &messages.ListConns{Reply: r}
 	})
-	return cs, s.explain("conns", "", err)
+	return cs, s.explain(ctx, "conns", "", err)
 }
 
 // AddAddrs tells the peerstore where a peer may be found, for ttl; 0 means until the node ends.
@@ -145,5 +151,5 @@ func (s *System) Peer(ctx context.Context, peer identity.ID) (KnownPeer, error) 
 	k, err := actors.AskControl(ctx, s.book, func(r actors.Reply[messages.KnownPeer]) messages.Book {
 		return &messages.PeerInfo{Peer: peer, Reply: r}
 	})
-	return k, s.explain("peer", peer, err)
+	return k, s.explain(ctx, "peer", peer, err)
 }

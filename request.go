@@ -1,6 +1,7 @@
 package troupe
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -19,7 +20,9 @@ import (
 //	answer    status (1 byte) uvarint(length) body   then the responder closes its own
 //
 // Status 0: body is the answer's message. Status 1: the handler refused; body is UTF-8 text of
-// at most 1 KiB. The messages are protobuf unless a Codec says otherwise.
+// at most 1 KiB. The messages are protobuf unless a Codec says otherwise. What follows the message
+// in either direction is not looked at. A request that ends in the middle resets the stream with
+// CodeBadRequest, a handler that takes too long with CodeTimeout, one that panics with 0x54520001.
 
 const (
 	statusOK     = 0
@@ -27,6 +30,13 @@ const (
 	// maxErrorText bounds the text of a refusal. Attack: a responder that answers with an
 	// endless error.
 	maxErrorText = 1 << 10
+	// defaultMaxSize bounds a message. Attack: a length that makes us allocate gigabytes.
+	defaultMaxSize = 1 << 20
+	// firstRead is what a length alone buys. Attack: many streams that announce messages of
+	// the full size and never send them.
+	firstRead = 4 << 10
+
+	defaultTimeout = 30 * time.Second
 )
 
 // Codec turns messages into bytes and back. Both sides must use the same.
@@ -75,10 +85,10 @@ func (o RequestOptions) withDefaults() RequestOptions {
 		o.Codec = ProtobufCodec{}
 	}
 	if o.MaxSize <= 0 {
-		o.MaxSize = 1 << 20
+		o.MaxSize = defaultMaxSize
 	}
 	if o.Timeout <= 0 {
-		o.Timeout = 30 * time.Second
+		o.Timeout = defaultTimeout
 	}
 	return o
 }
@@ -112,9 +122,9 @@ func RequestWith[Res any](ctx context.Context, s *System, peer identity.ID, prot
 	fail := func(err error) (*Res, error) {
 		_ = st.Reset(0)
 		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+			return nil, ErrDeadline.with(op, peer, context.Cause(ctx))
 		}
-		return nil, s.explain(op, peer, err)
+		return nil, relabel(op, peer, s.explain(ctx, op, peer, err))
 	}
 	if _, err := st.Write(append(binary.AppendUvarint(make([]byte, 0, len(body)+binary.MaxVarintLen64), uint64(len(body))), body...)); err != nil {
 		return fail(err)
@@ -156,9 +166,10 @@ func Respond[Req, Res any](s *System, protocol string, f func(ctx context.Contex
 func RespondWith[Req, Res any](s *System, protocol string, f func(ctx context.Context, peer identity.ID, req *Req) (*Res, error), o RequestOptions) error {
 	o = o.withDefaults()
 	return s.Handle(protocol, StreamHandler(func(ctx context.Context, st *Stream) {
-		_ = st.SetDeadline(s.rt.Now().Add(o.Timeout))
 		ctx, cancel := s.rt.WithTimeout(ctx, o.Timeout)
 		defer cancel()
+		// Also when f does not look at ctx: the requester hears of it, and the stream is free.
+		defer s.rt.OnDone(ctx, func() { _ = st.Reset(CodeTimeout) })()
 		b, err := readMessage(st, o.MaxSize)
 		if err != nil {
 			if errors.Is(err, ErrMessageTooLarge) {
@@ -190,12 +201,17 @@ func RespondWith[Req, Res any](s *System, protocol string, f func(ctx context.Co
 	}))
 }
 
-// CodeBadRequest resets the stream of a request that ends in the middle.
-const CodeBadRequest uint32 = 0x5452_0010
+// Codes with which a responder resets the stream of a request.
+const (
+	// CodeBadRequest: the request ends in the middle, or its length is none.
+	CodeBadRequest uint32 = 0x5452_0010
+	// CodeTimeout: there was no answer within the responder's Timeout.
+	CodeTimeout uint32 = 0x5452_0011
+)
 
 func answer(st *Stream, status byte, body []byte) error {
-	if status == statusFailed && len(body) > maxErrorText {
-		body = body[:maxErrorText]
+	if status == statusFailed {
+		body = bytes.ToValidUTF8(body[:min(len(body), maxErrorText)], nil)
 	}
 	b := append(make([]byte, 0, 1+binary.MaxVarintLen64+len(body)), status)
 	b = binary.AppendUvarint(b, uint64(len(body)))
@@ -206,7 +222,7 @@ func answer(st *Stream, status byte, body []byte) error {
 }
 
 // readMessage reads a length and as many bytes. The length is held against limit before anything
-// is allocated.
+// is allocated, and what is allocated then is never much more than what has arrived.
 func readMessage(r io.Reader, limit int) ([]byte, error) {
 	n, err := readUvarint(r)
 	if err != nil {
@@ -215,9 +231,12 @@ func readMessage(r io.Reader, limit int) ([]byte, error) {
 	if n > uint64(limit) {
 		return nil, ErrMessageTooLarge.with("", "", fmt.Errorf("a message of %d bytes, the limit is %d", n, limit))
 	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, unexpected(err)
+	var b []byte
+	for have := 0; have < int(n); have = len(b) {
+		b = append(b, make([]byte, min(int(n)-have, max(have, firstRead)))...)
+		if _, err := io.ReadFull(r, b[have:]); err != nil {
+			return nil, unexpected(err)
+		}
 	}
 	return b, nil
 }
@@ -239,9 +258,10 @@ func readUvarint(r io.Reader) (uint64, error) {
 	return 0, ErrBadMessage.with("", "", errors.New("the length is not a varint"))
 }
 
-// unexpected: an end in the middle is the peer's fault, not an orderly end.
+// unexpected: an end in the middle is the peer's fault, not an orderly end. The end of the
+// connection is an error that may well have io.EOF for its cause, and stays what it is.
 func unexpected(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull returns them
 		return ErrBadMessage.with("", "", io.ErrUnexpectedEOF)
 	}
 	return err

@@ -97,7 +97,7 @@ func (s *System) Addrs() []ma.Multiaddr {
 // stream give better figures than one on each of several.
 func (s *System) Ping(ctx context.Context, st *Stream) (time.Duration, error) {
 	d, err := ping.Ping(ctx, st, s.rt.Rand(), s.rt.Now)
-	return d, s.explain("ping", st.Peer(), err)
+	return d, s.explain(ctx, "ping", st.Peer(), err)
 }
 
 // PingProtocol is libp2p's ping.

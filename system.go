@@ -240,9 +240,11 @@ func (s *System) plan() (*plan, error) {
 				c.Attempt, c.Addr, c.Expect, c.Timeout, c.Owner = j.Attempt, j.Addr, j.Expect, j.Timeout, j.Owner
 				return transports.DialSpec(c)
 			},
-			CanDial:     func(a ma.Multiaddr) error { return canDial(adapters, a) },
-			Own:         s.ListenAddrs,
-			Explain:     s.explain,
+			CanDial: func(a ma.Multiaddr) error { return canDial(adapters, a) },
+			Own:     s.ListenAddrs,
+			Explain: func(op string, peer identity.ID, err error) error {
+				return s.explain(context.Background(), op, peer, err)
+			},
 			Resolve:     s.names.Resolve,
 			DialTimeout: s.cfg.DialTimeout,
 		})),
@@ -299,10 +301,15 @@ func (s *System) Listen(ctx context.Context, a ma.Multiaddr) (ma.Multiaddr, erro
 	got, err := actors.AskControl(ctx, s.listen, func(r actors.Reply[ma.Multiaddr]) messages.Listeners {
 		return &messages.Listen{Addr: a, Reply: r}
 	})
-	if err != nil {
-		return nil, ErrListen.with("listen", "", err)
+	if err == nil {
+		return got, nil
 	}
-	return got, nil
+	for _, e := range []*Error{ErrClosed, ErrDeadline, ErrRestarting} {
+		if err := s.explain(ctx, "listen", "", err); errors.Is(err, e) {
+			return nil, err
+		}
+	}
+	return nil, ErrListen.with("listen", "", err)
 }
 
 // ID is the node's peer ID.
@@ -338,28 +345,34 @@ func (s *System) kitEvent(e actors.Event) {
 	}
 }
 
-// explain is the package's explain, which knows that the node is closed.
-func (s *System) explain(op string, peer identity.ID, err error) error {
-	if err != nil && s.life.Err() != nil && (errors.Is(err, actors.ErrStopped) || errors.Is(err, context.Canceled)) {
-		return ErrClosed.with(op, peer, err)
+// explain is the package's explain, which knows about the node and the call: whether it is closed,
+// and why ctx is done.
+func (s *System) explain(ctx context.Context, op string, peer identity.ID, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case s.life.Err() != nil && (errors.Is(err, actors.ErrStopped) || errors.Is(err, actors.ErrClosed) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed)):
+		return ErrClosed.with(op, peer, nil)
+	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		return ErrDeadline.with(op, peer, err)
 	}
 	return explain(op, peer, err)
 }
 
-// StragglersError is what Close returns when not everything ended in time: the node is closed,
-// and nothing waits for these any more.
+// StragglersError is the cause of ErrStragglers.
 type StragglersError struct {
 	// Paths name the actors, tasks and goroutines of adapters that did not end.
 	Paths []string
 }
 
 func (e *StragglersError) Error() string {
-	return fmt.Sprintf("troupe: close: %d did not end in time: %s", len(e.Paths), strings.Join(e.Paths, ", "))
+	return fmt.Sprintf("%d did not end in time: %s", len(e.Paths), strings.Join(e.Paths, ", "))
 }
 
 // Close ends the node: listeners first, then connections with a word to the peers, services,
 // keepers. It returns when everything has ended, or when ctx is done (after Config.CloseTimeout
-// if ctx has no deadline) with a *StragglersError. Later calls do the same wait again.
+// if ctx has no deadline) with ErrStragglers around a *StragglersError. Later calls do the same
+// wait again.
 func (s *System) Close(ctx context.Context) error {
 	s.end(ErrClosed)
 	if _, ok := ctx.Deadline(); !ok {
@@ -382,7 +395,7 @@ func (s *System) Close(ctx context.Context) error {
 		s.offEvents()
 	}
 	if len(paths) > 0 {
-		return &StragglersError{paths}
+		return ErrStragglers.with("close", "", &StragglersError{paths})
 	}
 	return nil
 }
