@@ -172,7 +172,7 @@ func (s *Session) streamReset(ev event) {
 	e.end = &ResetError{Code: ev.code, Remote: ev.remote, Protocol: e.protocol()}
 	if e.dial != nil && ev.remote {
 		why := e.end
-		if ev.code == CodeNegotiation {
+		if ev.code == CodeNegotiation && len(e.prefix) == 0 {
 			// What we sent behind the proposal came as a surprise to the remote, which
 			// then may not get to say that it does not know the protocol.
 			why = &multistream.NotSupportedError{Protocols: e.proposed()}

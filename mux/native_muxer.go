@@ -104,7 +104,11 @@ func (m *nativeMuxer) data(id uint64, b *buf.Buf) {
 		b.Release()
 		return
 	}
-	if n.deaf || len(b.B) == 0 || n.bufs == nativeReads {
+	if n.deaf {
+		b.Release()
+		return
+	}
+	if len(b.B) == 0 || n.bufs == nativeReads {
 		b.Release()
 		n.s.More()
 		return
@@ -158,7 +162,8 @@ func (m *nativeMuxer) push(n *native) {
 }
 
 func (m *nativeMuxer) goneIfDone(n *native) {
-	if n.eof && n.finSent {
+	// A conduit does not tell the end of what nobody reads.
+	if (n.eof || n.deaf) && n.finSent {
 		m.gone(n)
 	}
 }
@@ -248,9 +253,7 @@ func (m *nativeMuxer) closeRead(_ time.Time, id uint64, code uint32) {
 	m.with(id, func(n *native) {
 		n.deaf = true
 		_ = n.s.CloseRead(code)
-		for ; n.bufs > 0; n.bufs-- {
-			n.s.More() // the remote may be on its way to an orderly end
-		}
+		m.goneIfDone(n)
 	})
 }
 

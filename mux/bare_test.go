@@ -1,0 +1,244 @@
+package mux_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/mux/yamux"
+	"github.com/troupe-p2p/troupe/negotiation/multistream"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+)
+
+// remote is a peer that the test plays by hand: it has streams and no session.
+type remote interface {
+	// open opens a stream and says so to the other side.
+	open(t testing.TB) *hand
+	// stop makes it read nothing any more.
+	stop()
+}
+
+// hand is one stream of a remote.
+type hand struct {
+	mu      sync.Mutex
+	cond    *sync.Cond
+	got     []byte
+	eof     bool
+	reset   bool
+	code    uint32
+	write   func(p []byte)
+	finish  func()
+	abandon func(code uint32)
+}
+
+func newHand() *hand {
+	h := &hand{}
+	h.cond = sync.NewCond(&h.mu)
+	return h
+}
+
+func (h *hand) note(f func()) {
+	h.mu.Lock()
+	f()
+	h.mu.Unlock()
+	h.cond.Broadcast()
+}
+
+// wait waits until something of the stream is as it has to be.
+func (h *hand) wait(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	late := time.AfterFunc(patience, func() { h.note(func() { h.cond = nil }) })
+	defer late.Stop()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for !ok() {
+		if h.cond == nil {
+			t.Fatalf("%s: did not happen; got %q, eof %v, reset %v with %#x", what, h.got, h.eof, h.reset, h.code)
+		}
+		h.cond.Wait()
+	}
+}
+
+func (h *hand) wantReset(t testing.TB, what string, code uint32) {
+	t.Helper()
+	h.wait(t, what, func() bool { return h.reset })
+	if h.code != code {
+		t.Fatalf("%s: code %#x, want %#x", what, h.code, code)
+	}
+}
+
+func (h *hand) wantBytes(t testing.TB, what, want string) {
+	t.Helper()
+	h.wait(t, what, func() bool { return len(h.got) >= len(want) || h.reset })
+	if string(h.got) != want {
+		t.Fatalf("%s: got %q, want %q", what, h.got, want)
+	}
+}
+
+// propose is what a dialler sends first.
+func propose(protocols ...string) []byte {
+	d, err := multistream.NewDialer(protocols...)
+	if err != nil {
+		panic(err)
+	}
+	return d.AppendOutput(nil)
+}
+
+// agreement is what a listener answers.
+func agreement(protocol string) string {
+	l := multistream.NewListener(multistream.OneOf(protocol))
+	if _, err := l.HandleBytes(propose(protocol)); err != nil {
+		panic(err)
+	}
+	return string(l.AppendOutput(nil))
+}
+
+func newRemote(w *world) remote {
+	if w.kind.muxed {
+		m := &muxedRemote{c: w.a.muxed}
+		m.c.Bind(m)
+		return m
+	}
+	return newYamuxRemote(w)
+}
+
+// ---- over yamux ----
+
+type yamuxRemote struct {
+	mu      sync.Mutex
+	raw     conduit.Raw
+	core    *yamux.Session
+	rx      opener
+	hands   map[uint32]*hand
+	stopped bool
+	over    chan struct{}
+	last    uint32 // stream that the other side has opened
+}
+
+func newYamuxRemote(w *world) *yamuxRemote {
+	r := &yamuxRemote{raw: w.a.raw, core: yamux.New(yamux.Config{}, yamux.Client, time.Now()), hands: map[uint32]*hand{}, over: make(chan struct{})}
+	r.raw.Bind(r, 1)
+	r.do(func() {})
+	return r
+}
+
+func (r *yamuxRemote) Offer(b *buf.Buf) {
+	defer b.Release()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return
+	}
+	r.rx.Feed(b.B)
+	for p, ok, _ := r.rx.Next(); ok; p, ok, _ = r.rx.Next() {
+		_ = r.core.HandleBytes(time.Now(), p)
+		r.drain()
+	}
+	r.raw.More()
+}
+
+func (r *yamuxRemote) Drained(error) {}
+func (r *yamuxRemote) Ended(error)   { close(r.over) }
+
+func (r *yamuxRemote) drain() {
+	for e, ok := r.core.Next(); ok; e, ok = r.core.Next() {
+		h := r.hands[e.ID]
+		if e.Kind == yamux.StreamOpened {
+			r.last = e.ID
+		}
+		if h == nil {
+			continue
+		}
+		switch e.Kind {
+		case yamux.Data:
+			h.note(func() { h.got = append(h.got, e.P...) })
+			r.core.Consumed(time.Now(), e.ID, e.N)
+		case yamux.RemoteClosed:
+			h.note(func() { h.eof = true })
+		case yamux.StreamReset:
+			h.note(func() { h.reset, h.code = true, e.Code })
+		}
+	}
+	for {
+		hdr, body, ok := r.core.NextWrite()
+		if !ok {
+			break
+		}
+		r.send(append(append([]byte(nil), hdr...), body...))
+	}
+	for _, ok := r.core.Next(); ok; _, ok = r.core.Next() {
+	}
+}
+
+// send writes frames as they are.
+func (r *yamuxRemote) send(p []byte) {
+	q, _ := sealer{}.Seal(nil, p)
+	_, _ = r.raw.TryWrite(q) // what does not fit is lost: a test sees to it that it fits
+}
+
+func (r *yamuxRemote) do(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+	r.drain()
+}
+
+func (r *yamuxRemote) stop() {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+}
+
+func (r *yamuxRemote) open(t testing.TB) *hand {
+	h := newHand()
+	r.do(func() {
+		id, err := r.core.OpenStream(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.hands[id] = h
+		h.write = func(p []byte) { r.do(func() { _ = r.core.Write(time.Now(), id, p) }) }
+		h.finish = func() { r.do(func() { _ = r.core.CloseWrite(time.Now(), id) }) }
+		h.abandon = func(code uint32) { r.do(func() { r.core.Reset(time.Now(), id, code) }) }
+	})
+	return h
+}
+
+// ---- over streams of the conduit's own ----
+
+type muxedRemote struct{ c conduit.Muxed }
+
+func (*muxedRemote) Accepted(conduit.MuxedStream) {}
+func (*muxedRemote) CanOpen()                     {}
+func (*muxedRemote) Ended(uint32, bool, error)    {}
+func (*muxedRemote) stop()                        {}
+
+func (m *muxedRemote) open(t testing.TB) *hand {
+	s, err := m.c.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHand()
+	s.Bind(&handSink{h, s}, 1)
+	h.write = func(p []byte) { _, _ = s.TryWrite(p) }
+	h.finish = func() { _ = s.CloseWrite() }
+	h.abandon = func(code uint32) { _ = s.Reset(code) }
+	return h
+}
+
+type handSink struct {
+	h *hand
+	s conduit.MuxedStream
+}
+
+func (x *handSink) Offer(b *buf.Buf) {
+	x.h.note(func() { x.h.got = append(x.h.got, b.B...) })
+	b.Release()
+	x.s.More()
+}
+func (x *handSink) Writable()     {}
+func (x *handSink) RemoteClosed() { x.h.note(func() { x.h.eof = true }) }
+func (x *handSink) Reset(code uint32, _ bool, _ error) {
+	x.h.note(func() { x.h.reset, x.h.code = true, code })
+}
