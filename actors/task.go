@@ -100,8 +100,15 @@ func (t *Task) note() {
 	t.c.mu.Unlock()
 }
 
+// finish hands the outcome over first: while a task is listed, Close waits for it, and after
+// Close nothing of it may come to light.
 func (t *Task) finish(m any) {
 	c := t.c
+	if m != nil {
+		if err := c.postControl(&taskDone{t, m}); err != nil {
+			c.undelivered(m, err)
+		}
+	}
 	c.mu.Lock()
 	if t.prev != nil {
 		t.prev.next = t.next
@@ -120,13 +127,6 @@ func (t *Task) finish(m any) {
 		c.rt.idle.Broadcast()
 	}
 	c.rt.mu.Unlock()
-	if m == nil {
-		return
-	}
-	d := &taskDone{t, m}
-	if err := c.postControl(d); err != nil {
-		c.undelivered(m, err)
-	}
 }
 
 // taskDone carries a task's answer to the incarnation that started it.
