@@ -307,3 +307,11 @@ func FuzzRecords(f *testing.F) {
 		}
 	})
 }
+
+func TestBoundsSayWhatTheyStop(t *testing.T) {
+	for _, b := range Bounds() {
+		if b.Name == "" || b.Cap <= 0 || b.Attack == "" {
+			t.Errorf("%+v", b)
+		}
+	}
+}

@@ -204,3 +204,11 @@ func TestCloseTellsItsReason(t *testing.T) {
 		}
 	}
 }
+
+func TestBoundsSayWhatTheyStop(t *testing.T) {
+	for _, b := range Bounds() {
+		if b.Name == "" || b.Cap <= 0 || b.Attack == "" {
+			t.Errorf("%+v", b)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type conn struct {
 	told     bool  // the present sink knows
 	draining bool
 	closed   bool
+	bug      *actors.PanicError // of the sink or of us: the better reason for the end
 }
 
 var _ conduit.Raw = (*conn)(nil)
@@ -77,6 +78,16 @@ func (c *conn) Close() error {
 		return c.end("close", err)
 	}
 	return nil
+}
+
+// failed contains a panic: of the sink, for the most part, on what the remote sent.
+func (c *conn) failed(pe *actors.PanicError) {
+	c.mu.Lock()
+	if c.bug == nil {
+		c.bug = pe
+	}
+	c.mu.Unlock()
+	_ = c.Close()
 }
 
 // pump is the name of a goroutine as the runtime shows it.

@@ -54,6 +54,9 @@ func (c *conn) offer(b *buf.Buf) {
 // finish notes that nothing more will be read.
 func (c *conn) finish(why error) {
 	c.mu.Lock()
+	if c.bug != nil {
+		why = c.bug
+	}
 	c.over, c.why = true, why
 	c.mu.Unlock()
 	c.tell()
@@ -72,10 +75,9 @@ func (c *conn) tell() {
 	}
 }
 
-// readerFailed contains a panic of the reader: of the sink, for the most part, on what the
-// remote sent.
+// readerFailed takes the place of a reader that panicked.
 func (c *conn) readerFailed(pe *actors.PanicError) {
-	_ = c.Close()
+	c.failed(pe)
 	c.rt.Pump(c.pump("end"), func() { c.finish(pe) }, ignore)
 }
 

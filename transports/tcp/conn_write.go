@@ -62,7 +62,7 @@ func (c *conn) Drain(p []byte) {
 		told = true
 		c.drained(err)
 	}, func(pe *actors.PanicError) {
-		_ = c.Close()
+		c.failed(pe)
 		if !told {
 			c.rt.Pump(c.pump("drain"), func() { c.drained(pe) }, ignore)
 		}

@@ -109,6 +109,9 @@ func (l *listener) run() {
 			l.failed(err)
 			return
 		}
+		if p.spares(err) {
+			continue
+		}
 		wait, first := p.failed(l.t.rt.Now())
 		if first {
 			l.sink.Degraded(fail(origin(err), "accept on", l.addr, err))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -54,13 +55,33 @@ func TestAShortageIsReportedOnceAndOutlived(t *testing.T) {
 	}
 }
 
+func TestConnectionsThatFailDoNotHoldUpOthers(t *testing.T) {
+	acc := &contract.Acceptor{}
+	l := scripted(t, acc, slices.Repeat([]error{syscall.ECONNABORTED, syscall.EPROTO}, maxFlukes/2)...)
+	l.start()
+	c, err := net.Dial("tcp", l.nl.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	acc.Next(t, 0).Abandon()
+	if _, failed, degraded := acc.Counts(); failed+degraded != 0 {
+		t.Errorf("%d failures, %d reports", failed, degraded)
+	}
+}
+
+func TestAFaultThatLooksLikeFailedConnectionsDoesNotSpin(t *testing.T) {
+	acc := &contract.Acceptor{}
+	l := scripted(t, acc, slices.Repeat([]error{syscall.EPROTO}, 1000*maxFlukes)...)
+	l.start()
+	if err := acc.WaitDegraded(t, 1); !errors.Is(err, syscall.EPROTO) {
+		t.Errorf("Degraded(%v)", err)
+	}
+}
+
 func TestCloseEndsTheWaitForDescriptors(t *testing.T) {
 	acc := &contract.Acceptor{}
-	var endless []error
-	for range 1000 {
-		endless = append(endless, syscall.EMFILE)
-	}
-	l := scripted(t, acc, endless...)
+	l := scripted(t, acc, slices.Repeat([]error{syscall.EMFILE}, 1000)...)
 	l.start()
 	_ = acc.WaitDegraded(t, 1)
 	_ = l.Close() // Runtime finds the pump if it goes on

@@ -100,3 +100,11 @@ func TestErrorsNameTheGuilty(t *testing.T) {
 		}
 	}
 }
+
+func TestBoundsSayWhatTheyStop(t *testing.T) {
+	for _, b := range Bounds() {
+		if b.Name == "" || b.Cap <= 0 || b.Attack == "" {
+			t.Errorf("%+v", b)
+		}
+	}
+}

@@ -45,6 +45,8 @@ func Raw(t *testing.T, pair NewRaw) {
 		{"an owner of a dead connection learns of it", rawBindDead},
 		{"a write after Close fails", rawWriteClosed},
 		{"a panic of the sink closes the conduit and is its end", rawPanic},
+		{"a panic in Drained is the conduit's end too", rawPanicDrained},
+		{"what must not be done says so", rawMisuse},
 		{"traffic both ways at once", rawDuplex},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -156,12 +156,10 @@ func rawCloseNoCredit(t *testing.T, p RawPair) {
 func rawCloseTwice(t *testing.T, p RawPair) {
 	a := &Sink{}
 	a.bind(p.A, 1)
-	done := make(chan error, 16)
-	for range cap(done) {
-		go func() { done <- p.A.Close() }()
-	}
-	for range cap(done) {
-		if err := <-done; err != nil {
+	errs := make(chan error, 16)
+	together(t, cap(errs), func(int) { errs <- p.A.Close() })
+	for range cap(errs) {
+		if err := <-errs; err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	}
@@ -211,6 +209,51 @@ func rawPanic(t *testing.T, p RawPair) {
 	}
 	a.WaitEnded(t, "the remote sees the close")
 	b.check(t)
+}
+
+func rawPanicDrained(t *testing.T, p RawPair) {
+	a, b := &Sink{}, reader(p.B)
+	bug := errors.New("a bug in a handler")
+	a.OnDrained = func(error) { panic(bug) }
+	a.bind(p.A, 1)
+	data := noise(10, p.Held+1<<20)
+	n := fill(t, p.A, data)
+	p.A.Drain(data[n:])
+	b.bind(p.B, 2)
+	if err := a.WaitEnded(t, "the end"); !isPanic(err, bug) {
+		t.Errorf("ended with %v", err)
+	}
+	b.WaitEnded(t, "the remote sees the close")
+	if len(a.drained) != 1 {
+		t.Errorf("Drained %d times", len(a.drained))
+	}
+	a.check(t)
+	b.check(t)
+}
+
+// rawMisuse checks that a local bug is found where it is made, not by bytes that come in a wrong
+// order at the remote.
+func rawMisuse(t *testing.T, p RawPair) {
+	panics := func(what string, f func()) {
+		t.Helper()
+		defer func() {
+			if recover() == nil {
+				t.Errorf("%s does not panic", what)
+			}
+		}()
+		f()
+	}
+	panics("Drain before Bind", func() { p.A.Drain([]byte("x")) })
+	a := &Sink{}
+	a.bind(p.A, 1)
+	data := noise(11, p.Held+1<<20)
+	n := fill(t, p.A, data)
+	p.A.Drain(data[n:])
+	panics("TryWrite during a Drain", func() { _, _ = p.A.TryWrite([]byte("x")) })
+	panics("Drain during a Drain", func() { p.A.Drain([]byte("x")) })
+	_ = p.A.Close()
+	a.wait(t, "Drained", func() bool { return len(a.drained) == 1 })
+	a.check(t)
 }
 
 // isPanic says that err is the kit's account of a panic with value.

@@ -196,13 +196,13 @@ func rawDuplex(t *testing.T, p RawPair) {
 	a.bind(p.A, 2)
 	b.bind(p.B, 2)
 	up, down := noise(8, n), noise(9, n)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		pump(p.A, a, up)
-	}()
-	pump(p.B, b, down)
-	<-done
+	together(t, 2, func(i int) {
+		if i == 0 {
+			pump(p.A, a, up)
+		} else {
+			pump(p.B, b, down)
+		}
+	})
 	if got := b.WaitBytes(t, "all bytes at B", n); !bytes.Equal(got, up) {
 		t.Error("B's bytes differ")
 	}

@@ -15,6 +15,8 @@ type Sink struct {
 	board
 	// OnOffer, if set, gets each buffer in place of the record.
 	OnOffer func(b *buf.Buf)
+	// OnDrained, if set, is called with each outcome, after it was recorded.
+	OnDrained func(err error)
 
 	inside  atomic.Int32
 	bytes   []byte
@@ -77,6 +79,9 @@ func (s *Sink) Drained(err error) {
 	s.enter("Drained")
 	defer s.leave()
 	s.set(func() { s.drained = append(s.drained, err) })
+	if s.OnDrained != nil {
+		s.OnDrained(err)
+	}
 }
 
 // Ended implements conduit.Sink.

@@ -84,7 +84,21 @@ func Runtime(t testing.TB) *actors.Runtime {
 	return rt
 }
 
-// goroutines counts those that are not package testing's or the runtime's own.
+// together runs f(0) to f(n-1) at the same time and waits for all.
+func together(t *testing.T, n int, f func(i int)) {
+	t.Helper()
+	rt := actors.Live(actors.Options{})
+	for i := range n {
+		rt.Pump("test", func() { f(i) }, func(pe *actors.PanicError) { t.Error(pe) })
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	if left := rt.Close(ctx); len(left) > 0 {
+		t.Fatalf("still running: %v", left)
+	}
+}
+
+// goroutines counts goroutines, the garbage collector's and its like not among them.
 func goroutines() int {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
