@@ -18,10 +18,19 @@ type live struct {
 	start time.Time
 	keep  int // parked workers at most
 
-	mu   sync.Mutex
-	idle []*worker // last in, first out: the warmest worker is taken first
-	shut bool
+	mu     sync.Mutex
+	idle   []*worker // last in, first out: the warmest worker is taken first
+	unused int       // the fewest that were idle since the last trim: nobody missed them
+	trim   bool      // a trim is to come
+	shut   bool
 }
+
+const (
+	// spareWorkers stay whatever happens, for the next wake-up.
+	spareWorkers = 2
+	// trimEvery is how long a burst's workers wait for another one.
+	trimEvery = time.Second
+)
 
 // turnBatch is how many messages an actor handles before others on its thread get a chance.
 const turnBatch = 32
@@ -39,6 +48,7 @@ func (l *live) schedule(c *cell) {
 		w := l.idle[n-1]
 		l.idle[n-1] = nil
 		l.idle = l.idle[:n-1]
+		l.unused = min(l.unused, n-1)
 		l.mu.Unlock()
 		w.work <- c // capacity 1 and ours: never blocks
 		return
@@ -58,6 +68,11 @@ func (l *live) loop(w *worker, c *cell) {
 			return
 		}
 		l.idle = append(l.idle, w)
+		if len(l.idle) > spareWorkers && !l.trim {
+			l.trim = true
+			l.unused = len(l.idle)
+			time.AfterFunc(trimEvery, l.retire)
+		}
 		l.mu.Unlock()
 		if c = <-w.work; c == nil {
 			return
@@ -77,6 +92,23 @@ func (l *live) run(w *worker, c *cell) {
 		runtime.Gosched()
 	}
 	done = true
+}
+
+// retire lets those workers go that nobody needed since the last time.
+func (l *live) retire() {
+	l.mu.Lock()
+	n := max(min(l.unused, len(l.idle))-spareWorkers, 0)
+	gone := append([]*worker(nil), l.idle[:n]...) // the coldest
+	l.idle = append(l.idle[:0], l.idle[n:]...)
+	clear(l.idle[len(l.idle):cap(l.idle)])
+	l.unused = len(l.idle)
+	if l.trim = len(l.idle) > spareWorkers && !l.shut; l.trim {
+		time.AfterFunc(trimEvery, l.retire)
+	}
+	l.mu.Unlock()
+	for _, w := range gone {
+		w.work <- nil
+	}
 }
 
 func (l *live) close() {

@@ -241,7 +241,8 @@ type Grave struct {
 	At       time.Time
 	Lived    time.Duration
 	Restarts int
-	Err      error // see End.Err
+	Err      error      // see End.Err
+	Info     []KeyValue // what it showed last
 }
 
 // graveyard remembers the last dead and the last failures, else the interesting ones vanish.
@@ -264,7 +265,7 @@ func (g *graveyard) bury(rt *Runtime, c *cell, why error) {
 	e := Grave{Path: c.path(), Kind: c.pol.Kind, At: rt.host.now(), Lived: time.Duration(rt.host.nano() - c.born), Err: why}
 	c.mu.Lock()
 	if c.x != nil {
-		e.Restarts = int(c.x.restarts)
+		e.Restarts, e.Info = int(c.x.restarts), c.x.info
 	}
 	c.mu.Unlock()
 	g.mu.Lock()
