@@ -16,11 +16,9 @@ const (
 	codeRateLimited       uint32 = 0x1003
 	codeProtocolViolation uint32 = 0x1004
 	codeTimeout           uint32 = 0x1006 // garbage collected
-	codeNotReady          uint32 = 0x1007 // shutdown
 )
 
 var (
-	errNotReady = errors.New("local: identify has not started")
 	errTooMany  = errors.New("limit: identify pushes of this peer")
 	errNoAnswer = errors.New("identify: remote: ended the stream without a message")
 )
@@ -47,10 +45,7 @@ func (h *answerer) Receive(ctx actor.Context) {
 	if _, ok := ctx.Message().(*stream.Opened); !ok {
 		return
 	}
-	if !say(h.s, h.st) {
-		h.s.Fail(codeNotReady, errNotReady)
-		return
-	}
+	say(h.s, h.st)
 	h.s.Close()
 	ctx.Stop(ctx.Self())
 }

@@ -86,7 +86,7 @@ func (c Config) withDefaults() Config {
 }
 
 // State is what outlives the actor. Only the actor touches it, but for own, which the handlers
-// of streams read. The zero State is ready.
+// of streams read. The zero State is ready for Spec.
 type State struct {
 	own     atomic.Pointer[own]
 	seq     uint64 // of the newest record
@@ -103,6 +103,9 @@ type State struct {
 // Spec is how to spawn the service.
 func Spec(cfg Config) actors.Spec {
 	cfg = cfg.withDefaults()
+	if cfg.State.own.Load() == nil {
+		cfg.State.own.Store(first(cfg))
+	}
 	return actors.Spec{
 		Name: "identify",
 		New:  func() actor.Actor { return &service{cfg: cfg, st: cfg.State} },

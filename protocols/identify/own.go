@@ -51,20 +51,31 @@ type own struct{ views [viewers]view }
 // view is own for one kind of viewer.
 type view struct {
 	info    message.Info
+	seq     uint64 // of the record
 	version uint64 // grows with each change
 }
 
-// encode is our message for one connection. It is false before the service has started.
-func (st *State) encode(dst []byte, c *stream.Conn) ([]byte, bool) {
-	o := st.own.Load()
-	if o == nil {
-		return dst, false
-	}
-	info := o.views[viewerOf(c)].info
+// encode is our message for one connection.
+func (st *State) encode(dst []byte, c *stream.Conn) []byte {
+	info := st.own.Load().views[viewerOf(c)].info
 	info.Observed = c.Remote
 	// What does not fit is the end of a very long list; there is nobody to tell.
 	dst, _ = message.Encode(dst, info)
-	return dst, true
+	return dst
+}
+
+// first is what we say until the service has started: nothing about addresses.
+func first(cfg Config) *own {
+	o := &own{}
+	for v := range o.views {
+		o.views[v].info = cfg.info()
+	}
+	return o
+}
+
+// info is our message without addresses and protocols.
+func (c Config) info() message.Info {
+	return message.Info{PublicKey: c.Key.Public(), ProtocolVersion: c.ProtocolVersion, AgentVersion: c.Agent}
 }
 
 // changed makes our message anew after one of its sources has said something; interfaces says
@@ -88,12 +99,12 @@ func (a *service) changed(ctx actor.Context, interfaces bool) {
 	if !a.push.IsSet() {
 		a.push.After(a.cfg.PushAfter)
 	}
+	actors.Publish(ctx, "record", strconv.FormatUint(st.seq, 10))
 	all := next.views[fromProcess].info.ListenAddrs
-	if old != nil && equal(all, old.views[fromProcess].info.ListenAddrs) {
+	if equal(all, old.views[fromProcess].info.ListenAddrs) {
 		return
 	}
 	actors.Publish(ctx, "addrs", join(all))
-	actors.Publish(ctx, "record", strconv.FormatUint(st.seq, 10))
 	a.emit(messages.Event{Kind: messages.EventAddrs, At: now, Addrs: all})
 	if a.cfg.OnAddrs != nil {
 		a.cfg.OnAddrs(all)
@@ -114,39 +125,31 @@ func (a *service) look(old *own, now time.Time) (next *own, differs bool) {
 	seq := max(uint64(max(now.UnixNano(), 0)), st.seq+1)
 	next = &own{}
 	for v := range next.views {
-		info := message.Info{
-			PublicKey: a.cfg.Key.Public(), ProtocolVersion: a.cfg.ProtocolVersion, AgentVersion: a.cfg.Agent,
-			Protocols: protocols, ListenAddrs: announce.Advertised(scopes[v]),
+		was := old.views[v]
+		is := view{a.cfg.info(), was.seq, was.version + 1}
+		is.info.Protocols, is.info.ListenAddrs, is.info.Record = protocols, announce.Advertised(scopes[v]), was.info.Record
+		d := message.Diff(was.info, is.info)
+		if d.Empty() && is.seq != 0 {
+			next.views[v] = was
+			continue
 		}
-		version := uint64(1)
-		if old != nil {
-			was := old.views[v]
-			info.Record = was.info.Record
-			d := message.Diff(was.info, info)
-			if d.Empty() {
-				next.views[v] = was
-				continue
-			}
-			version = was.version + 1
-			if d.Addrs {
-				info.Record = nil
-			}
-		}
-		if info.Record == nil {
-			info.Record = a.record(next.views[:v], info.ListenAddrs, seq)
+		differs = true
+		if d.Addrs || is.seq == 0 {
+			is.seq = seq
+			is.info.Record = a.record(next.views[:v], is)
 			st.seq = seq
 		}
-		next.views[v] = view{info, version}
-		differs = true
+		next.views[v] = is
 	}
 	return next, differs
 }
 
-// record signs a list of addresses, unless another viewer's record with the number seq has the
-// same list. A list too long for a record is cut at its end.
-func (a *service) record(done []view, list []ma.Multiaddr, seq uint64) []byte {
+// record signs a view's addresses, unless another view of the same number has the same. A list
+// too long for a record is cut at its end.
+func (a *service) record(done []view, is view) []byte {
+	list := is.info.ListenAddrs
 	for _, v := range done {
-		if a.st.seq == seq && equal(v.info.ListenAddrs, list) {
+		if v.seq == is.seq && equal(v.info.ListenAddrs, list) {
 			return v.info.Record
 		}
 	}
@@ -155,7 +158,7 @@ func (a *service) record(done []view, list []ma.Multiaddr, seq uint64) []byte {
 		panic(err) // the node runs on this key
 	}
 	for n := min(len(list), identity.MaxRecordAddrs); ; n /= 2 {
-		sealed, err := identity.PeerRecord{ID: id, Seq: seq, Addrs: list[:n]}.Seal(a.cfg.Key)
+		sealed, err := identity.PeerRecord{ID: id, Seq: is.seq, Addrs: list[:n]}.Seal(a.cfg.Key)
 		if err == nil {
 			return sealed
 		}

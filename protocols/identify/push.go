@@ -117,12 +117,8 @@ func (p *pusher) Receive(ctx actor.Context) {
 }
 
 // say writes our message.
-func say(s *stream.Stream, st *State) bool {
+func say(s *stream.Stream, st *State) {
 	b := buf.Get(4 << 10)
-	var ok bool
-	if b.B, ok = st.encode(b.B[:0], s.Conn()); !ok {
-		b.Release()
-		return false
-	}
-	return s.Write(b) != stream.Refused
+	b.B = st.encode(b.B[:0], s.Conn())
+	s.Write(b)
 }
