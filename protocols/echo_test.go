@@ -58,7 +58,7 @@ func TestEchoReturnsEveryByteOfManyStreamsInOrder(t *testing.T) {
 }
 
 func TestEchoStopsReadingWhenNobodyReadsItsAnswers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		p := newPair(t, loopback)
 		p.b.handle(echo.Protocol, echo.Handler())
 		s := p.a.open(echo.Protocol)
@@ -84,9 +84,6 @@ func TestEchoStopsReadingWhenNobodyReadsItsAnswers(t *testing.T) {
 		if err != nil || len(got) != wrote {
 			t.Fatalf("%d bytes came back of %d, err %v", len(got), wrote, err)
 		}
-		p.a.close()
-		p.b.close()
-		pass(time.Second)
 	})
 }
 
@@ -120,7 +117,7 @@ func TestCrashCostsItsStreamAndNothingElse(t *testing.T) {
 }
 
 func TestHungAndStuckHandlersEndWithTheirPeer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		p := newPair(t, loopback)
 		release := make(chan struct{})
 		p.b.handle(demo.HangProtocol, demo.Hang(release))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -167,6 +168,16 @@ func within[T any](t *testing.T, what string, ch <-chan T) T {
 		t.Fatalf("%s: did not happen", what)
 		panic("unreachable")
 	}
+}
+
+// bubble runs a test in virtual time.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	synctest.Test(t, func(t *testing.T) {
+		// The last thing to happen: proto.actor's throttle of dead letters takes a second
+		// to end.
+		t.Cleanup(func() { pass(5 * time.Second) })
+		f(t)
+	})
 }
 
 // pass lets time go by.

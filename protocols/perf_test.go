@@ -29,7 +29,7 @@ func TestPerfMovesWhatWasAskedFor(t *testing.T) {
 }
 
 func TestPerfServerHoldsOneCapForWhoDoesNotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		before := buf.Live()
 		p := newPair(t, loopback)
 		p.b.handle(perf.Protocol, perf.Handler())
@@ -66,7 +66,7 @@ func TestPerfServerRefusesAHeaderThatIsCutShort(t *testing.T) {
 }
 
 func TestPerfClientSaysWhyItFailed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		p := newPair(t, loopback)
 		p.b.handle("/mute", mute())
 		p.b.handle("/early", saying(make([]byte, 10)))
@@ -93,8 +93,5 @@ func TestPerfClientSaysWhyItFailed(t *testing.T) {
 		if err := once(t.Context(), "/unheard-of", 9); err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("a protocol that the remote does not speak: %v", err)
 		}
-		p.a.close()
-		p.b.close()
-		pass(time.Second)
 	})
 }

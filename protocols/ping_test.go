@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -119,7 +118,7 @@ func TestPingStreamThatIsKilledLeavesItsPlace(t *testing.T) {
 }
 
 func TestPingGivesUpOnWhoIsSilentAndOnWhoFloods(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		p := newPair(t, loopback)
 		p.b.handle(ping.Protocol, ping.Handler())
 
@@ -149,14 +148,11 @@ func TestPingGivesUpOnWhoIsSilentAndOnWhoFloods(t *testing.T) {
 		}
 		wantReset(t, "pings without end whose answers are not read", flood, 0x1004)
 
-		p.a.close()
-		p.b.close()
-		pass(time.Second)
 	})
 }
 
 func TestPingSaysWhyItFailed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		p := newPair(t, loopback)
 		p.b.handle("/mute", mute())
 		p.b.handle("/wrong", saying(make([]byte, pingcore.Size)))
@@ -197,8 +193,5 @@ func TestPingSaysWhyItFailed(t *testing.T) {
 		if err := once(t.Context(), "/unheard-of"); err == nil {
 			t.Error("a protocol that the remote does not speak: no error")
 		}
-		p.a.close()
-		p.b.close()
-		pass(time.Second)
 	})
 }

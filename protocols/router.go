@@ -106,7 +106,8 @@ func (r *router) Receive(ctx actor.Context) {
 			return
 		}
 		r.t.now.Store(r.t.with(m.Protocol, m.Handler))
-		m.Reply.Answer(struct{}{})
+		// Whoever waits for the answer finds that identify was told.
+		defer m.Reply.Answer(struct{}{})
 	case *messages.IntroduceIdentify:
 		r.t.identify = m.Identify
 	case *actor.Started:
