@@ -129,9 +129,9 @@ func (l *listeners) bound(m *messages.Bound) {
 		return
 	}
 	s.bound, s.up = m.Addr, true
+	l.tell() // before the answer: whoever gets it may ask for the addresses at once
 	s.reply.Answer(m.Addr)
 	l.cfg.Hub.Emit(messages.Event{Kind: messages.EventListening, Addrs: []ma.Multiaddr{m.Addr}})
-	l.tell()
 }
 
 // unbound: the first failure of a new address is its answer, and the end of it. Later ones are
