@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -211,7 +212,7 @@ const (
 
 func answer(st *Stream, status byte, body []byte) error {
 	if status == statusFailed {
-		body = bytes.ToValidUTF8(body[:min(len(body), maxErrorText)], nil)
+		body = refusal(body)
 	}
 	b := append(make([]byte, 0, 1+binary.MaxVarintLen64+len(body)), status)
 	b = binary.AppendUvarint(b, uint64(len(body)))
@@ -219,6 +220,11 @@ func answer(st *Stream, status byte, body []byte) error {
 		return err
 	}
 	return st.CloseWrite()
+}
+
+// refusal is as much of a text as travels: UTF-8, which a cut may have broken.
+func refusal(text []byte) []byte {
+	return bytes.ToValidUTF8(text[:min(len(text), maxErrorText)], nil)
 }
 
 // readMessage reads a length and as many bytes. The length is held against limit before anything
@@ -233,7 +239,8 @@ func readMessage(r io.Reader, limit int) ([]byte, error) {
 	}
 	var b []byte
 	for have := 0; have < int(n); have = len(b) {
-		b = append(b, make([]byte, min(int(n)-have, max(have, firstRead)))...)
+		more := min(int(n)-have, max(have, firstRead))
+		b = slices.Grow(b, more)[:have+more]
 		if _, err := io.ReadFull(r, b[have:]); err != nil {
 			return nil, unexpected(err)
 		}
