@@ -18,10 +18,11 @@ FUZZTIME ?= 60s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.0
 INTEROP := cd interop && $(GO) test -count=1
 
-# The foreign peers can always be tried on each other. With Troupe in the middle they need it.
-MET := Peers
+# The foreign peers on each other, and on a program made of the public packages. What meets the
+# command line of Troupe needs there to be one.
+MET := Peers|Outbound
 ifneq ($(wildcard cmd/troupe),)
-MET := Peers|Smoke
+MET := Peers|Outbound|Smoke
 endif
 
 .PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop interop-deps robust fuzz bench cover clean
@@ -60,7 +61,7 @@ unit:
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
-	$(if $(findstring Smoke,$(MET)),$(INTEROP) -run '^TestSmokeGo$$' .,@true)
+	$(if $(findstring Smoke,$(MET)),$(INTEROP) -run '^Test(Outbound.*|Smoke)Go$$$$' .,@true)
 
 # The process under test is raced too, not only the test that watches it.
 race: export INTEROP_RACE = 1
@@ -69,7 +70,7 @@ smoke: interop-deps
 	$(INTEROP) -run '^Test($(MET))' .
 
 interop: interop-deps
-	$(INTEROP) -v -timeout 30m -run '^Test(Peers|Smoke|Full)' .
+	$(INTEROP) -v -timeout 30m -run '^Test(Peers|Outbound|Smoke|Full)' .
 
 robust:
 	$(INTEROP) -v -timeout 60m -run '^TestRobust' .

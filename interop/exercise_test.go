@@ -64,6 +64,9 @@ func identifies(t *testing.T, p *harness.Peer, want subject) {
 	if !id.SignedRecord {
 		t.Error("no signed peer record of the peer itself")
 	}
+	if p.Kind == "troupe" {
+		return // what peers observe is for the node itself, until enough of them agree
+	}
 	// js-libp2p does not show its own end of a connection.
 	if local := r.Conn.Local; local != "" && !strings.HasPrefix(id.ObservedAddr, local) {
 		t.Errorf("it observed us at %q, we are at %q", id.ObservedAddr, local)

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -17,35 +16,32 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 
 	"github.com/troupe-p2p/troupe/interop/control"
+	"github.com/troupe-p2p/troupe/interop/drive"
 )
 
-type command func(context.Context, control.Request) (control.Reply, error)
-
-func (p *peerProgram) commands() map[string]command {
-	return map[string]command{
-		control.Connect:    p.connect,
+// Commands implements drive.Node.
+func (p *peerProgram) Commands() map[string]drive.Command {
+	return map[string]drive.Command{
 		control.Disconnect: p.disconnect,
 		control.Ping:       p.ping,
-		control.Echo:       p.echo,
-		control.HalfClose:  p.halfClose,
-		control.Reset:      p.reset,
-		control.Sequence:   p.sequence,
 		control.Identify:   p.identify,
-		control.Poke:       p.poke,
-		control.Hold:       p.hold,
 		control.Churn:      p.churn,
 		control.Dials:      p.dials,
-		control.Perf:       p.perf,
 		control.Stats:      p.stats,
 	}
 }
 
-// reach returns the peer that a request names, connected.
-func (p *peerProgram) reach(ctx context.Context, req control.Request) (peer.ID, error) {
-	if req.Addr != "" {
-		return connect(ctx, p.host, req.Addr)
+// Reach implements drive.Node.
+func (p *peerProgram) Reach(ctx context.Context, addr, known string) (string, error) {
+	id, err := p.reach(ctx, addr, known)
+	return id.String(), err
+}
+
+func (p *peerProgram) reach(ctx context.Context, addr, known string) (peer.ID, error) {
+	if addr != "" {
+		return connect(ctx, p.host, addr)
 	}
-	id, err := peer.Decode(req.Peer)
+	id, err := peer.Decode(known)
 	if err != nil {
 		return "", fmt.Errorf("neither addr nor peer: %w", err)
 	}
@@ -63,16 +59,47 @@ func connect(ctx context.Context, h host.Host, addr string) (peer.ID, error) {
 	return info.ID, h.Connect(ctx, *info)
 }
 
-// open starts a stream on an existing connection; it never dials.
-func open(ctx context.Context, h host.Host, id peer.ID, proto string) (network.Stream, error) {
-	s, err := h.NewStream(network.WithNoDial(ctx, "the test has connected"), id, protocol.ID(proto))
+// Open implements drive.Node.
+func (p *peerProgram) Open(ctx context.Context, id, proto string) (drive.Stream, error) {
+	remote, err := peer.Decode(id)
 	if err != nil {
 		return nil, err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = s.SetDeadline(deadline)
+	s, err := open(ctx, p.host, remote, proto)
+	if err != nil {
+		return nil, err // not a Stream with nothing in it
 	}
 	return s, nil
+}
+
+func open(ctx context.Context, h host.Host, id peer.ID, proto string) (foreignStream, error) {
+	s, err := h.NewStream(network.WithNoDial(ctx, "the test has connected"), id, protocol.ID(proto))
+	return foreignStream{s}, err
+}
+
+// foreignStream is go-libp2p's stream as drive wants it.
+type foreignStream struct{ network.Stream }
+
+func (s foreignStream) ResetWithCode(code uint32) error {
+	return s.ResetWithError(network.StreamErrorCode(code))
+}
+
+// RemoteReset implements drive.Node: go-libp2p shows a reset as *network.StreamError.
+func (p *peerProgram) RemoteReset(err error) (uint32, bool) {
+	var se *network.StreamError
+	if errors.As(err, &se) && se.Remote {
+		return uint32(se.ErrorCode), true
+	}
+	return 0, false
+}
+
+// Conn implements drive.Node.
+func (p *peerProgram) Conn(id string) *control.Conn {
+	remote, err := peer.Decode(id)
+	if err != nil {
+		return nil
+	}
+	return p.connOf(remote)
 }
 
 func (p *peerProgram) connOf(id peer.ID) *control.Conn {
@@ -93,14 +120,6 @@ func (p *peerProgram) connOf(id peer.ID) *control.Conn {
 	}
 }
 
-func (p *peerProgram) connect(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
-	if err != nil {
-		return control.Reply{}, err
-	}
-	return control.Reply{Peer: id.String(), Conn: p.connOf(id)}, nil
-}
-
 func (p *peerProgram) disconnect(_ context.Context, req control.Request) (control.Reply, error) {
 	id, err := peer.Decode(req.Peer)
 	if err != nil {
@@ -110,7 +129,7 @@ func (p *peerProgram) disconnect(_ context.Context, req control.Request) (contro
 }
 
 func (p *peerProgram) ping(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
+	id, err := p.reach(ctx, req.Addr, req.Peer)
 	if err != nil {
 		return control.Reply{}, err
 	}
@@ -126,7 +145,7 @@ func (p *peerProgram) ping(ctx context.Context, req control.Request) (control.Re
 		if res.Error != nil {
 			return control.Reply{}, fmt.Errorf("ping %d: %w", len(rtts)+1, res.Error)
 		}
-		rtts = append(rtts, millis(res.RTT))
+		rtts = append(rtts, drive.Millis(res.RTT))
 	}
 	return control.Reply{Peer: id.String(), Conn: p.connOf(id), RTTs: rtts}, nil
 }
@@ -219,5 +238,3 @@ func (p *peerProgram) stats(context.Context, control.Request) (control.Reply, er
 	}
 	return control.Reply{Stats: report}, nil
 }
-
-func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 
 	"github.com/troupe-p2p/troupe/interop/control"
+	"github.com/troupe-p2p/troupe/interop/drive"
 )
 
 // latencies gathers the outcome of many attempts.
@@ -27,10 +28,10 @@ func (l *latencies) add(d time.Duration, err error) {
 	defer l.mu.Unlock()
 	if err != nil {
 		l.bad++
-		count(&l.errs, err.Error())
+		drive.Count(&l.errs, err.Error())
 		return
 	}
-	l.ok = append(l.ok, millis(d))
+	l.ok = append(l.ok, drive.Millis(d))
 }
 
 func (l *latencies) summary() *control.DialSummary {
@@ -78,8 +79,19 @@ func churnOnce(ctx context.Context, h host.Host, req control.Request) error {
 	if err != nil {
 		return err
 	}
-	err = echoOn(ctx, h, id, req.Protocol, max(req.Bytes, 1), nil)
+	err = echoOn(ctx, h, id, req)
 	return errors.Join(err, h.Network().ClosePeer(id))
+}
+
+func echoOn(ctx context.Context, h host.Host, id peer.ID, req control.Request) error {
+	s, err := open(ctx, h, id, req.Protocol)
+	if err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = s.SetDeadline(deadline)
+	}
+	return drive.EchoOnce(s, max(req.Bytes, 1))
 }
 
 // honestDialTimeout is when an honest peer gives up; a dial that takes this long has failed.
@@ -97,7 +109,7 @@ func (p *peerProgram) dials(ctx context.Context, req control.Request) (control.R
 		took := time.Since(start)
 		if err == nil {
 			err = errors.Join(
-				echoOn(dialCtx, p.host, id, req.Protocol, max(req.Bytes, 1), nil),
+				echoOn(dialCtx, p.host, id, req),
 				p.host.Network().ClosePeer(id))
 		}
 		cancel()

@@ -43,10 +43,14 @@ func newPeer(cfg hostConfig) (*peerProgram, error) {
 	return p, nil
 }
 
-func (p *peerProgram) close() { _ = p.host.Close() }
+// ID implements drive.Node.
+func (p *peerProgram) ID() string { return p.host.ID().String() }
 
-// addrs are the listening addresses with the peer's name behind them.
-func (p *peerProgram) addrs() []string {
+// Close implements drive.Node.
+func (p *peerProgram) Close() { _ = p.host.Close() }
+
+// Addrs implements drive.Node.
+func (p *peerProgram) Addrs() []string {
 	out := []string{}
 	for _, a := range p.host.Addrs() {
 		out = append(out, a.String()+"/p2p/"+p.host.ID().String())

@@ -8,6 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/troupe-p2p/troupe/interop/control"
+	"github.com/troupe-p2p/troupe/interop/drive"
 )
 
 // serve installs the test protocols. Each handler runs on a goroutine of its stream.
@@ -44,7 +45,7 @@ func servePerf(s network.Stream) error {
 	if _, err := io.Copy(io.Discard, s); err != nil {
 		return err
 	}
-	_, err := io.CopyN(s, zeros{}, int64(binary.BigEndian.Uint64(want[:])&(1<<63-1)))
+	_, err := io.CopyN(s, drive.Zeros{}, int64(binary.BigEndian.Uint64(want[:])&(1<<63-1)))
 	return err
 }
 
@@ -55,12 +56,4 @@ func serveReset(s network.Stream) {
 		return
 	}
 	_ = s.ResetWithError(network.StreamErrorCode(binary.BigEndian.Uint32(code[:])))
-}
-
-// zeros is an endless reader; perf's bytes are arbitrary but fixed.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
 }

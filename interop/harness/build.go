@@ -59,7 +59,7 @@ func build(name string) (string, error) {
 	out := filepath.Join(binDir, name)
 	args := []string{"build", "-o", out}
 	// The race detector needs a C compiler, so it is asked for and never assumed.
-	if os.Getenv("INTEROP_RACE") != "" && name == "troupe" {
+	if os.Getenv("INTEROP_RACE") != "" && strings.HasPrefix(name, "troupe") {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, target)...)
@@ -71,9 +71,10 @@ func build(name string) (string, error) {
 }
 
 var builds = map[string]func() (string, error){
-	"gopeer":  sync.OnceValues(func() (string, error) { return build("gopeer") }),
-	"hostile": sync.OnceValues(func() (string, error) { return build("hostile") }),
-	"troupe":  sync.OnceValues(func() (string, error) { return build("troupe") }),
+	"gopeer":     sync.OnceValues(func() (string, error) { return build("gopeer") }),
+	"hostile":    sync.OnceValues(func() (string, error) { return build("hostile") }),
+	"troupe":     sync.OnceValues(func() (string, error) { return build("troupe") }),
+	"troupepeer": sync.OnceValues(func() (string, error) { return build("troupepeer") }),
 }
 
 // binary returns the path of a built command or fails the test.

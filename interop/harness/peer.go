@@ -11,10 +11,10 @@ import (
 	"github.com/troupe-p2p/troupe/interop/control"
 )
 
-// PeerConfig chooses a foreign peer. The zero value is a go-libp2p node that listens nowhere,
+// PeerConfig chooses a peer. The zero value is a go-libp2p node that listens nowhere,
 // offers Noise and TLS and has an Ed25519 key.
 type PeerConfig struct {
-	Kind     string // "go" (default) or "js"
+	Kind     string // "go" (default), "js", or "troupe" for a node that can be told what to do
 	Security string // "noise", "tls" or "both" (default)
 	Key      string // "ed25519" (default), "secp256k1", "ecdsa" or "rsa"
 	NoEarly  bool   // leave the muxer to multistream
@@ -36,9 +36,10 @@ func or(s, otherwise string) string {
 	return s
 }
 
-// Peer is a foreign node that does as it is told.
+// Peer is a node that does as it is told.
 type Peer struct {
 	*Proc
+	Kind  string
 	ID    string
 	Addrs []string
 
@@ -47,7 +48,7 @@ type Peer struct {
 	waiting map[int]chan control.Reply
 }
 
-// StartPeer runs a foreign peer until the end of the test.
+// StartPeer runs a peer until the end of the test.
 func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	tb.Helper()
 	args := []string{"--security", or(cfg.Security, "both"), "--key", or(cfg.Key, "ed25519")}
@@ -61,6 +62,8 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	switch or(cfg.Kind, "go") {
 	case "go":
 		path = binary(tb, "gopeer")
+	case "troupe":
+		path = binary(tb, "troupepeer")
 	case "js":
 		var err error
 		if path, err = nodeJS(); err != nil {
@@ -72,9 +75,9 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 		}
 		args = append([]string{dir + "/jspeer/main.js"}, args...)
 	default:
-		tb.Fatalf("unknown kind of peer %q: go or js", cfg.Kind)
+		tb.Fatalf("unknown kind of peer %q: go, js or troupe", cfg.Kind)
 	}
-	p := &Peer{waiting: map[int]chan control.Reply{}}
+	p := &Peer{Kind: or(cfg.Kind, "go"), waiting: map[int]chan control.Reply{}}
 	ready := make(chan control.Reply, 1)
 	p.Proc = start(tb, cfg.String(), path, args, nil, func(line []byte) { p.heard(tb, line, ready) })
 	select {

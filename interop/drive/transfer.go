@@ -1,4 +1,4 @@
-package main
+package drive
 
 import (
 	"context"
@@ -12,10 +12,6 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/troupe-p2p/troupe/interop/control"
 )
@@ -33,7 +29,7 @@ func payload(seed uint64) io.Reader {
 // echoOnce sends size bytes on s while it reads them back, ends its direction and wants an
 // orderly end after the last byte. It reports the SHA-256 of what was sent, which equals that of
 // what came back, and how far the writer was ahead of the reader at most.
-func echoOnce(s network.Stream, seed uint64, size, rate int64) (string, int64, error) {
+func echoOnce(s Stream, seed uint64, size, rate int64) (string, int64, error) {
 	var written, ahead atomic.Int64
 	sent := sha256.New()
 	writing := make(chan error, 1)
@@ -45,7 +41,7 @@ func echoOnce(s network.Stream, seed uint64, size, rate int64) (string, int64, e
 		}
 	})
 	if err != nil {
-		_ = s.Reset()
+		_ = s.ResetWithCode(0)
 		return "", 0, errors.Join(fmt.Errorf("read back %d of %d bytes: %w", n, size, err), <-writing)
 	}
 	if err := <-writing; err != nil {
@@ -57,7 +53,7 @@ func echoOnce(s network.Stream, seed uint64, size, rate int64) (string, int64, e
 	return hex.EncodeToString(got.Sum(nil)), ahead.Load(), s.Close()
 }
 
-func sendAll(s network.Stream, seed uint64, size int64, sum hash.Hash, written *atomic.Int64) error {
+func sendAll(s Stream, seed uint64, size int64, sum hash.Hash, written *atomic.Int64) error {
 	src := io.LimitReader(payload(seed), size)
 	p := make([]byte, chunk)
 	for {
@@ -78,7 +74,7 @@ func sendAll(s network.Stream, seed uint64, size int64, sum hash.Hash, written *
 
 // receiveAll reads to the end of the stream, or until more than size bytes came. With a rate it
 // never has taken more than the rate allows since it began.
-func receiveAll(s network.Stream, sum hash.Hash, size, rate int64, seen func(read int64)) (int64, error) {
+func receiveAll(s Stream, sum hash.Hash, size, rate int64, seen func(read int64)) (int64, error) {
 	p := make([]byte, chunk)
 	if rate > 0 {
 		p = p[:16<<10]
@@ -105,8 +101,8 @@ func receiveAll(s network.Stream, sum hash.Hash, size, rate int64, seen func(rea
 	}
 }
 
-func (p *peerProgram) echo(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
+func (d *driver) echo(ctx context.Context, req control.Request) (control.Reply, error) {
+	id, err := d.node.Reach(ctx, req.Addr, req.Peer)
 	if err != nil {
 		return control.Reply{}, err
 	}
@@ -121,7 +117,7 @@ func (p *peerProgram) echo(ctx context.Context, req control.Request) (control.Re
 	for i := range outcomes {
 		outcomes[i] = make(chan outcome, 1)
 		go func() {
-			s, err := open(ctx, p.host, id, req.Protocol)
+			s, err := d.open(ctx, id, req.Protocol)
 			if err != nil {
 				outcomes[i] <- outcome{err: err}
 				return
@@ -141,18 +137,18 @@ func (p *peerProgram) echo(ctx context.Context, req control.Request) (control.Re
 		}
 		done.MaxAhead = max(done.MaxAhead, o.ahead)
 	}
-	done.MS = millis(time.Since(start))
-	return control.Reply{Peer: id.String(), Conn: p.connOf(id), Transfer: &done}, err
+	done.MS = Millis(time.Since(start))
+	return d.done(id, done), err
 }
 
 // halfClose writes everything and FIN before it reads a byte, so Bytes must fit the windows.
-func (p *peerProgram) halfClose(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
+func (d *driver) halfClose(ctx context.Context, req control.Request) (control.Reply, error) {
+	id, err := d.node.Reach(ctx, req.Addr, req.Peer)
 	if err != nil {
 		return control.Reply{}, err
 	}
 	start := time.Now()
-	s, err := open(ctx, p.host, id, req.Protocol)
+	s, err := d.open(ctx, id, req.Protocol)
 	if err != nil {
 		return control.Reply{}, err
 	}
@@ -171,79 +167,82 @@ func (p *peerProgram) halfClose(ctx context.Context, req control.Request) (contr
 	if string(sent.Sum(nil)) != string(got.Sum(nil)) {
 		return control.Reply{}, fmt.Errorf("%d bytes came back for %d, or they differ", n, req.Bytes)
 	}
-	done := control.Transfer{Bytes: n, Streams: 1, MS: millis(time.Since(start))}
-	return control.Reply{Peer: id.String(), Conn: p.connOf(id), Transfer: &done}, s.Close()
+	done := control.Transfer{Bytes: n, Streams: 1, MS: Millis(time.Since(start))}
+	return d.done(id, done), s.Close()
 }
 
 // reset breaks one stream in use and shows that its connection does not mind.
-func (p *peerProgram) reset(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
+func (d *driver) reset(ctx context.Context, req control.Request) (control.Reply, error) {
+	id, err := d.node.Reach(ctx, req.Addr, req.Peer)
 	if err != nil {
 		return control.Reply{}, err
 	}
-	s, err := open(ctx, p.host, id, req.Protocol)
+	s, err := d.open(ctx, id, req.Protocol)
 	if err != nil {
 		return control.Reply{}, err
 	}
-	before := s.Conn()
+	before := d.node.Conn(id)
 	if _, err := s.Write([]byte{1}); err != nil {
 		return control.Reply{}, err
 	}
 	if _, err := io.ReadFull(s, make([]byte, 1)); err != nil {
 		return control.Reply{}, err
 	}
-	if err := s.ResetWithError(network.StreamErrorCode(req.Code)); err != nil {
+	if err := s.ResetWithCode(req.Code); err != nil {
 		return control.Reply{}, err
 	}
-	if err := echoOn(ctx, p.host, id, req.Protocol, 1<<10, before); err != nil {
+	if err := d.echoOn(ctx, id, req.Protocol, 1<<10); err != nil {
 		return control.Reply{}, fmt.Errorf("after the reset: %w", err)
 	}
-	return control.Reply{Peer: id.String(), Conn: p.connOf(id)}, nil
+	if after := d.node.Conn(id); before == nil || after == nil || *before != *after {
+		return control.Reply{}, fmt.Errorf("the connection was %+v and is %+v", before, after)
+	}
+	return d.reply(id), nil
 }
 
-// echoOn echoes size bytes on a new stream; want, if given, is the connection it must use.
-func echoOn(ctx context.Context, h host.Host, id peer.ID, proto string, size int64, want network.Conn) error {
-	s, err := open(ctx, h, id, proto)
+func (d *driver) echoOn(ctx context.Context, id, protocol string, size int64) error {
+	s, err := d.open(ctx, id, protocol)
 	if err != nil {
 		return err
 	}
-	if want != nil && s.Conn() != want {
-		_ = s.Reset()
-		return errors.New("the stream is on another connection")
-	}
-	_, _, err = echoOnce(s, 7, size, 0)
+	return EchoOnce(s, size)
+}
+
+// EchoOnce sends size bytes on a new stream and wants them back.
+func EchoOnce(s Stream, size int64) error {
+	_, _, err := echoOnce(s, 7, size, 0)
 	return err
 }
 
-func (p *peerProgram) sequence(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
+func (d *driver) sequence(ctx context.Context, req control.Request) (control.Reply, error) {
+	id, err := d.node.Reach(ctx, req.Addr, req.Peer)
 	if err != nil {
 		return control.Reply{}, err
 	}
 	start := time.Now()
 	for i := range req.Count {
-		if err := echoOn(ctx, p.host, id, req.Protocol, req.Bytes, nil); err != nil {
+		if err := d.echoOn(ctx, id, req.Protocol, req.Bytes); err != nil {
 			return control.Reply{}, fmt.Errorf("stream %d of %d: %w", i+1, req.Count, err)
 		}
 	}
-	done := control.Transfer{Bytes: req.Bytes * int64(req.Count), Streams: req.Count, MS: millis(time.Since(start))}
-	return control.Reply{Peer: id.String(), Conn: p.connOf(id), Transfer: &done}, nil
+	done := control.Transfer{Bytes: req.Bytes * int64(req.Count), Streams: req.Count, MS: Millis(time.Since(start))}
+	return d.done(id, done), nil
 }
 
-func (p *peerProgram) perf(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
+func (d *driver) perf(ctx context.Context, req control.Request) (control.Reply, error) {
+	id, err := d.node.Reach(ctx, req.Addr, req.Peer)
 	if err != nil {
 		return control.Reply{}, err
 	}
 	start := time.Now()
-	s, err := open(ctx, p.host, id, control.PerfProtocol)
+	s, err := d.open(ctx, id, control.PerfProtocol)
 	if err != nil {
 		return control.Reply{}, err
 	}
 	if _, err := s.Write(binary.BigEndian.AppendUint64(nil, uint64(req.Download))); err != nil {
 		return control.Reply{}, err
 	}
-	if _, err := io.CopyN(s, zeros{}, req.Bytes); err != nil {
+	if _, err := io.CopyN(s, Zeros{}, req.Bytes); err != nil {
 		return control.Reply{}, fmt.Errorf("upload: %w", err)
 	}
 	if err := s.CloseWrite(); err != nil {
@@ -253,6 +252,20 @@ func (p *peerProgram) perf(ctx context.Context, req control.Request) (control.Re
 	if err == nil && n != req.Download {
 		err = fmt.Errorf("%d bytes came, %d were asked for", n, req.Download)
 	}
-	done := control.Transfer{Bytes: req.Bytes + n, Streams: 1, MS: millis(time.Since(start))}
-	return control.Reply{Peer: id.String(), Conn: p.connOf(id), Transfer: &done}, errors.Join(err, s.Close())
+	done := control.Transfer{Bytes: req.Bytes + n, Streams: 1, MS: Millis(time.Since(start))}
+	return d.done(id, done), errors.Join(err, s.Close())
+}
+
+func (d *driver) done(id string, t control.Transfer) control.Reply {
+	r := d.reply(id)
+	r.Transfer = &t
+	return r
+}
+
+// Zeros is an endless reader; perf's bytes are arbitrary but fixed.
+type Zeros struct{}
+
+func (Zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }

@@ -1,4 +1,4 @@
-package main
+package drive
 
 import (
 	"bytes"
@@ -8,16 +8,14 @@ import (
 	"io"
 	"sync"
 
-	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/protocol"
-
 	"github.com/troupe-p2p/troupe/interop/control"
 )
 
 // tally counts endings from many streams at once.
 type tally struct {
-	mu sync.Mutex
-	e  control.Endings
+	node Node
+	mu   sync.Mutex
+	e    control.Endings
 }
 
 // maxKinds bounds the report when every stream fails in words of its own.
@@ -29,22 +27,23 @@ func (t *tally) opened() {
 	t.e.Opened++
 }
 
-// ended files an ending: go-libp2p shows a remote's reset as *network.StreamError with Remote.
+// ended files an ending.
 func (t *tally) ended(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var se *network.StreamError
+	code, reset := t.node.RemoteReset(err)
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
 		t.e.EOF++
-	case errors.As(err, &se) && se.Remote:
-		count(&t.e.RemoteReset, fmt.Sprintf("0x%x", uint32(se.ErrorCode)))
+	case reset:
+		Count(&t.e.RemoteReset, fmt.Sprintf("0x%x", code))
 	default:
-		count(&t.e.Other, err.Error())
+		Count(&t.e.Other, err.Error())
 	}
 }
 
-func count(m *map[string]int, key string) {
+// Count adds to a tally by text.
+func Count(m *map[string]int, key string) {
 	if *m == nil {
 		*m = map[string]int{}
 	}
@@ -55,13 +54,13 @@ func count(m *map[string]int, key string) {
 }
 
 // poke provokes a handler on many streams and hears how each of them ends.
-func (p *peerProgram) poke(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
+func (d *driver) poke(ctx context.Context, req control.Request) (control.Reply, error) {
+	id, err := d.node.Reach(ctx, req.Addr, req.Peer)
 	if err != nil {
 		return control.Reply{}, err
 	}
-	conns := p.host.Network().ConnsToPeer(id)
-	var t tally
+	before := d.node.Conn(id)
+	t := tally{node: d.node}
 	var running sync.WaitGroup
 	slots := make(chan struct{}, req.Concurrency)
 	bait := bytes.Repeat([]byte{1}, int(max(req.Bytes, 1)))
@@ -69,7 +68,7 @@ func (p *peerProgram) poke(ctx context.Context, req control.Request) (control.Re
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			s, err := open(ctx, p.host, id, req.Protocol)
+			s, err := d.open(ctx, id, req.Protocol)
 			if err != nil {
 				t.ended(err)
 				return
@@ -79,23 +78,23 @@ func (p *peerProgram) poke(ctx context.Context, req control.Request) (control.Re
 			_, _ = s.Write(bait)
 			_, err = io.Copy(io.Discard, s)
 			t.ended(err)
-			_ = s.Reset()
+			_ = s.ResetWithCode(0)
 		})
 	}
 	running.Wait()
-	t.e.ConnAlive = len(conns) > 0 && !conns[0].IsClosed()
-	return control.Reply{Peer: id.String(), Conn: p.connOf(id), Endings: &t.e}, nil
+	return d.endings(id, before, &t), nil
 }
 
 // hold leaves its streams open; they end with the connection or the program.
-func (p *peerProgram) hold(ctx context.Context, req control.Request) (control.Reply, error) {
-	id, err := p.reach(ctx, req)
+func (d *driver) hold(ctx context.Context, req control.Request) (control.Reply, error) {
+	id, err := d.node.Reach(ctx, req.Addr, req.Peer)
 	if err != nil {
 		return control.Reply{}, err
 	}
-	var t tally
+	before := d.node.Conn(id)
+	t := tally{node: d.node}
 	for range req.Count {
-		s, err := p.host.NewStream(network.WithNoDial(ctx, "the test has connected"), id, protocol.ID(req.Protocol))
+		s, err := d.node.Open(ctx, id, req.Protocol)
 		if err == nil {
 			_, err = s.Write([]byte{1})
 		}
@@ -105,7 +104,12 @@ func (p *peerProgram) hold(ctx context.Context, req control.Request) (control.Re
 		}
 		t.opened()
 	}
-	conns := p.host.Network().ConnsToPeer(id)
-	t.e.ConnAlive = len(conns) > 0 && !conns[0].IsClosed()
-	return control.Reply{Peer: id.String(), Conn: p.connOf(id), Endings: &t.e}, nil
+	return d.endings(id, before, &t), nil
+}
+
+func (d *driver) endings(id string, before *control.Conn, t *tally) control.Reply {
+	r := d.reply(id)
+	t.e.ConnAlive = before != nil && r.Conn != nil && *before == *r.Conn
+	r.Endings = &t.e
+	return r
 }
