@@ -18,11 +18,10 @@ FUZZTIME ?= 60s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.0
 INTEROP := cd interop && $(GO) test -count=1
 
-# The foreign peers on each other, and on a program made of the public packages. What meets the
-# command line of Troupe needs there to be one.
-MET := Peers|Outbound
+# What meets a program made of the public packages, and what meets the command line.
+OURS := Outbound
 ifneq ($(wildcard cmd/troupe),)
-MET := Peers|Outbound|Smoke
+OURS := Outbound|Smoke
 endif
 
 .PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop interop-deps robust fuzz bench cover clean
@@ -54,20 +53,20 @@ cross:
 	tools/ci/cross
 
 test: unit
-	$(INTEROP) -run '^Test($(MET)).*Go$$' .
+	$(INTEROP) -run '^Test(Peers|$(OURS)).*Go$$' .
 
 unit:
 	$(GO) test ./...
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
-	$(if $(findstring Smoke,$(MET)),$(INTEROP) -run '^Test(Outbound.*|Smoke)Go$$$$' .,@true)
+	$(INTEROP) -run '^Test($(OURS)).*Go$$' .
 
 # The process under test is raced too, not only the test that watches it.
 race: export INTEROP_RACE = 1
 
 smoke: interop-deps
-	$(INTEROP) -run '^Test($(MET))' .
+	$(INTEROP) -run '^Test(Peers|$(OURS))' .
 
 interop: interop-deps
 	$(INTEROP) -v -timeout 30m -run '^Test(Peers|Outbound|Smoke|Full)' .

@@ -47,6 +47,7 @@ var policy = []row{
 
 	{"transports/internal/contract", tests, []string{"internal/...", "identity", "addrs", "transports/conduit", "actors"}},
 	{"transports/internal/...", adapter, []string{"internal/...", "identity", "addrs", "transports/conduit"}},
+	{"transports/memory", nearby, forAdapters}, // the one transport of simulated networks
 	{"transports/*", adapter, forAdapters},
 	{"negotiation/tls", adapter, forAdapters}, // crypto/tls cannot be pure
 
@@ -65,6 +66,7 @@ var policy = []row{
 
 	{".", root, []string{"..."}},
 	{"cmd/...", program, []string{"..."}},
+	{"examples/...", program, []string{"..."}},
 	{"testkit/...", tests, []string{"..."}},
 }
 
@@ -97,6 +99,7 @@ var (
 	domain   = layer{name: "domain", waits: true, io: true}
 	root     = layer{name: "root", waits: true, io: true}
 	kit      = layer{name: "kit", waits: true, io: true, clock: true, spawn: true}
+	nearby   = layer{name: "adapter", waits: true, io: true}
 	adapter  = layer{name: "adapter", waits: true, io: true, clock: true, live: true}
 	program  = layer{name: "program", waits: true, io: true, clock: true, live: true}
 	tests    = layer{name: "tests", waits: true, io: true, clock: true, spawn: true, live: true}
