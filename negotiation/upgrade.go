@@ -2,6 +2,7 @@ package negotiation
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -54,8 +55,12 @@ func Spec(cfg Config, job Job) actors.Spec {
 // upgradeMsg is what an upgrade receives.
 type upgradeMsg interface{ upgrade() }
 
+// lastWords is how long a failed upgrade waits for the conduit to take what it has to say.
+const lastWords = time.Second
+
 type (
 	deadline struct{ upgradeMsg }
+	silenced struct{ upgradeMsg } // lastWords are over
 	tlsWake  struct{ upgradeMsg }
 	tlsDone  struct {
 		upgradeMsg
@@ -93,7 +98,8 @@ type upgrader struct {
 	credit bool // the conduit has our read credit
 	stage  upgrade.Stage
 	done   *upgrade.Done
-	over   bool // To has been told
+	failed error // why the upgrade is over; its last words are on their way
+	over   bool  // To has been told
 }
 
 // Receive implements actor.Actor.
@@ -102,6 +108,10 @@ func (u *upgrader) Receive(ctx actor.Context) {
 		if d, ok := ctx.Message().(actors.Discarder); ok {
 			d.Discard(actors.ErrStopped)
 		}
+		return
+	}
+	if u.failed != nil {
+		u.leaving(ctx)
 		return
 	}
 	now := actors.RuntimeOf(ctx).Now()
@@ -118,21 +128,25 @@ func (u *upgrader) Receive(ctx actor.Context) {
 		}
 		m.Release()
 	case *deadline:
-		err = u.core.HandleTimeout(now)
+		if err = u.core.HandleTimeout(now); err == nil && u.done != nil {
+			err = &upgrade.Error{Layer: upgrade.LayerMuxer, Fault: upgrade.Limit, Err: fmt.Errorf("%w: the remote does not take our last message", upgrade.ErrTimeout)}
+		}
 	case *tlsWake:
 	case *tlsDone:
-		u.flushTLS()
+		u.flushTLS() // with the alert of a handshake that failed
 		u.tls, u.task = nil, nil
 		err = u.core.HandleTLS(now, m.channel, m.err)
 	case *drained:
 		u.busy = false
 		if m.err != nil {
-			err = u.core.HandleEnd(m.err)
+			err = u.lost(m.err)
 		}
 	case *ended:
+		// After Done it is news for the next owner of the conduit, who is told again.
 		err = u.core.HandleEnd(m.err)
 	case *actor.Stopping:
 		u.fail(ctx, actors.ErrStopped)
+		u.end(ctx)
 		return
 	}
 	if err == nil {
@@ -180,7 +194,7 @@ func (u *upgrader) drain(ctx actor.Context, now time.Time) error {
 	}
 	u.flushTLS()
 	if err := u.write(); err != nil {
-		return u.core.HandleEnd(err)
+		return u.lost(err)
 	}
 	if s := u.core.Stage(); s != u.stage {
 		u.stage = s
@@ -256,17 +270,61 @@ func (u *upgrader) finish(ctx actor.Context) {
 	ctx.Stop(ctx.Self())
 }
 
+// lost says that the conduit does not carry what we send. The core takes no interest in that once
+// it is done, but nobody could use the connection.
+func (u *upgrader) lost(err error) error {
+	if e := u.core.HandleEnd(err); e != nil {
+		return e
+	}
+	return &upgrade.Error{Layer: upgrade.LayerMuxer, Fault: upgrade.Remote, Err: fmt.Errorf("%w: %w", upgrade.ErrEnded, err)}
+}
+
+// fail ends the upgrade. What is due still goes out, a refusal or an alert that says why; only
+// for that does the end wait, and not for a remote that has stopped to read before.
 func (u *upgrader) fail(ctx actor.Context, err error) {
+	if u.failed != nil || u.over {
+		return
+	}
+	u.failed = err
+	if u.tls != nil {
+		u.tls.Close(err)
+	}
+	u.task.Cancel()
+	if u.core != nil {
+		_ = u.core.HandleEnd(err) // gives back what it holds of a frame
+		u.out = u.core.AppendOutput(u.out)
+	}
+	if u.done != nil {
+		if c, ok := u.done.Open.(interface{ Close() }); ok {
+			c.Close()
+		}
+	}
+	u.flushTLS()
+	before := u.busy
+	if u.write() == nil && u.busy && !before {
+		actors.NewTimer(ctx, &silenced{}).After(lastWords)
+		return
+	}
+	u.end(ctx)
+}
+
+// leaving waits for the conduit to take the last words.
+func (u *upgrader) leaving(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *drained, *silenced, *actor.Stopping:
+		u.end(ctx)
+	case actors.Discarder:
+		m.Discard(actors.ErrStopped)
+	}
+}
+
+// end closes the conduit and tells whoever wanted the upgrade why.
+func (u *upgrader) end(ctx actor.Context) {
 	if u.over {
 		return
 	}
 	u.over = true
-	if u.tls != nil {
-		u.tls.Close(err)
-	}
-	u.flushTLS() // an alert that says why
-	_ = u.write()
 	_ = u.job.Conduit.Close()
-	_ = u.job.To.Control(&messages.UpgradeFailed{ID: u.job.ID, Remote: u.job.Conduit.Endpoints().Remote, Err: err})
+	_ = u.job.To.Control(&messages.UpgradeFailed{ID: u.job.ID, Remote: u.job.Conduit.Endpoints().Remote, Err: u.failed})
 	ctx.Stop(ctx.Self())
 }
