@@ -1,7 +1,11 @@
 package negotiation
 
 import (
+	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -23,13 +27,21 @@ type GateConfig struct {
 	Hub      *actors.Hub[messages.Event]
 }
 
+const (
+	// maxAccepted is how many connections may wait for the gate. It stops a flood that is
+	// accepted faster than it is looked at; what does not fit is closed.
+	maxAccepted = 1 << 12
+	// reportEvery is how often a flood is reported.
+	reportEvery = time.Second
+)
+
 // GateSpec is how to spawn the gate.
 func GateSpec(cfg GateConfig) actors.Spec {
+	last := new(uint64) // a failure must not make the numbers of upgrades repeat
 	return actors.Spec{
-		Name: "gate",
-		New:  func() actor.Actor { return newGate(cfg) },
-		// Accepting never waits: what does not fit is closed.
-		Mailbox: actors.Mailbox{Data: 1 << 12},
+		Name:    "gate",
+		New:     func() actor.Actor { return newGate(cfg, last) },
+		Mailbox: actors.Mailbox{Data: maxAccepted},
 	}
 }
 
@@ -37,16 +49,46 @@ type gate struct {
 	cfg      GateConfig
 	self     actors.Ref[messages.Gate]
 	table    *admission.Table
+	slots    int
 	upgrades map[uint64]actors.Ref[upgradeMsg]
-	last     uint64
+	last     *uint64
+	report   *actors.Timer
+	evicted  uint64 // since the last report
+	failures uint64 // upgrades that failed for their remotes' reasons
 }
 
-func newGate(cfg GateConfig) *gate {
+// reportDue is the timer's message.
+type reportDue struct{ messages.Gate }
+
+// EvictedError says that half-open connections lost their slots to newcomers.
+type EvictedError struct {
+	N     uint64 // how many, since the last report
+	Slots int    // Limits.HalfOpen
+	// Source holds most of the slots now: Held of them.
+	Source netip.Prefix
+	Held   int
+}
+
+func (e *EvictedError) Error() string {
+	return fmt.Sprintf("limit: %d half-open connections lost their slots to newcomers; %d of %d are held by %v (Limits.HalfOpen)", e.N, e.Held, e.Slots, e.Source)
+}
+
+func newGate(cfg GateConfig, last *uint64) *gate {
 	return &gate{
 		cfg:      cfg,
 		table:    admission.New(admission.Config{Slots: cfg.HalfOpen}),
+		slots:    slots(cfg.HalfOpen),
 		upgrades: map[uint64]actors.Ref[upgradeMsg]{},
+		last:     last,
 	}
+}
+
+// slots is admission's reading of HalfOpen.
+func slots(n int) int {
+	if n == 0 {
+		return admission.DefaultSlots
+	}
+	return max(1, n)
 }
 
 // Receive implements actor.Actor.
@@ -54,6 +96,7 @@ func (g *gate) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		g.self = actors.Self[messages.Gate](ctx)
+		g.report = actors.NewTimer(ctx, &reportDue{})
 	case *messages.Accepted:
 		g.accepted(ctx, m.Conduit)
 	case *messages.UpgradeProgressed:
@@ -62,39 +105,42 @@ func (g *gate) Receive(ctx actor.Context) {
 		g.done(m.ID)
 		_ = g.cfg.Peers.Send(&messages.Arrived{Link: m.Link})
 	case *messages.UpgradeFailed:
-		g.failed(m)
+		g.failed(ctx, m)
+	case *reportDue:
+		g.tell(ctx)
 	case *actor.Terminated:
-		if end, ok := actors.ChildEnd(ctx); ok && end.Err != nil {
-			g.ended(ctx)
-		}
+		g.ended(ctx)
 	}
 }
 
 func (g *gate) accepted(ctx actor.Context, c conduit.Conduit) {
-	ends := c.Endpoints()
 	if c.Muxed != nil {
 		// Secured by its transport, which bounds its own handshakes.
 		_ = g.cfg.Peers.Send(&messages.Arrived{Link: &messages.Link{
-			Endpoints: ends, Peer: c.Muxed.Peer(), PublicKey: c.Muxed.PublicKey(), Muxed: c.Muxed,
+			Endpoints: c.Endpoints(), Peer: c.Muxed.Peer(), PublicKey: c.Muxed.PublicKey(), Muxed: c.Muxed,
 		}})
 		return
 	}
 	var source netip.Prefix
-	if ip, ok := addrs.IP(ends.Remote); ok {
+	if ip, ok := addrs.IP(c.Raw.Endpoints().Remote); ok {
 		source = addrs.LimitPrefix(ip)
 	}
-	g.last++
-	id := g.last
+	*g.last++
+	id := *g.last
 	for _, victim := range g.table.Admit(actors.RuntimeOf(ctx).Now(), id, source) {
-		if ref, ok := g.upgrades[victim]; ok {
-			delete(g.upgrades, victim)
-			ref.Stop()
-		}
+		g.evicted++
+		g.upgrades[victim].Stop()
+		delete(g.upgrades, victim)
 	}
-	ref, err := actors.Spawn[upgradeMsg](ctx, Spec(g.cfg.Upgrade, Job{
+	if !g.report.IsSet() {
+		g.report.After(reportEvery)
+	}
+	spec := Spec(g.cfg.Upgrade, Job{
 		ID: id, Conduit: c.Raw, To: actors.Cast[messages.Upgrader](g.self),
 		Progress: actors.Cast[messages.Gate](g.self),
-	}))
+	})
+	spec.Name = upgradeName + strconv.FormatUint(id, 10)
+	ref, err := actors.Spawn[upgradeMsg](ctx, spec)
 	if err != nil {
 		g.table.Done(id)
 		c.Abandon()
@@ -103,22 +149,55 @@ func (g *gate) accepted(ctx actor.Context, c conduit.Conduit) {
 	g.upgrades[id] = ref
 }
 
-func (g *gate) done(id uint64) {
-	g.table.Done(id)
+// upgradeName, with its number behind, is an upgrade's.
+const upgradeName = "upgrade-"
+
+// done frees a slot. It reports whether the upgrade still had one.
+func (g *gate) done(id uint64) bool {
 	delete(g.upgrades, id)
+	return g.table.Done(id)
 }
 
-func (g *gate) failed(m *messages.UpgradeFailed) {
-	g.done(m.ID)
-	g.cfg.Hub.Emit(messages.Event{Kind: messages.EventUpgradeError, Addrs: []ma.Multiaddr{m.Remote}, Err: m.Err})
+// failed does not speak of the evicted one by one: a flood would fill every subscriber's feed.
+func (g *gate) failed(ctx actor.Context, m *messages.UpgradeFailed) {
+	if !g.done(m.ID) {
+		return
+	}
+	g.failures++
+	g.cfg.Hub.Emit(messages.Event{
+		Kind: messages.EventUpgradeError, At: actors.RuntimeOf(ctx).Now(), Addrs: []ma.Multiaddr{m.Remote}, Err: m.Err,
+	})
 }
 
-// ended: an upgrade that failed by a bug has told nobody.
+// ended: an upgrade that failed by a bug has perhaps told nobody.
 func (g *gate) ended(ctx actor.Context) {
-	for id, ref := range g.upgrades { // order-free: one matches at most
-		if actors.EndedRef(ctx, ref) {
+	end, ok := actors.ChildEnd(ctx)
+	if !ok || end.Err == nil {
+		return // what it has told is on its way: Terminated overtakes it
+	}
+	if n, ok := strings.CutPrefix(end.Name, upgradeName); ok {
+		if id, err := strconv.ParseUint(n, 10, 64); err == nil {
 			g.done(id)
-			return
 		}
+	}
+}
+
+// tell shows how full the gate is, for as long as anybody is in it.
+func (g *gate) tell(ctx actor.Context) {
+	now := actors.RuntimeOf(ctx).Now()
+	n := g.table.Len()
+	st := g.table.Stats()
+	actors.Publish(ctx, "half open", strconv.Itoa(n))
+	actors.Publish(ctx, "accepted", strconv.FormatUint(st.Admitted, 10))
+	actors.Publish(ctx, "failed", strconv.FormatUint(g.failures, 10))
+	if g.evicted > 0 {
+		e := &EvictedError{N: g.evicted, Slots: g.slots}
+		e.Source, e.Held = g.table.TopSource()
+		g.evicted = 0
+		actors.Publish(ctx, "evicted", fmt.Sprint(st.Evicted))
+		g.cfg.Hub.Emit(messages.Event{Kind: messages.EventRefused, At: now, Err: e})
+	}
+	if n > 0 {
+		g.report.After(reportEvery)
 	}
 }
