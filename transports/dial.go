@@ -23,13 +23,16 @@ type DialConfig struct {
 
 	Attempt uint64
 	Addr    ma.Multiaddr
-	Expect  identity.ID // "": whoever answers
-	Timeout time.Duration
+	Expect  identity.ID   // "": whoever answers
+	Timeout time.Duration // default 15 s
 	Owner   actors.Ref[messages.Peer]
 }
 
 // DialSpec is how to spawn the actor of one attempt. It tells its owner one Dialled and ends.
 func DialSpec(cfg DialConfig) actors.Spec {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 15 * time.Second
+	}
 	return actors.Spec{
 		Kind:     "dial",
 		New:      func() actor.Actor { return &dial{cfg: cfg} },
@@ -55,10 +58,9 @@ func (m *connected) Discard(error) {
 type dialTimeout struct{ messages.Upgrader }
 
 type dial struct {
-	cfg     DialConfig
-	cancel  context.CancelFunc
-	told    bool
-	upgrade actors.Ref[any]
+	cfg    DialConfig
+	cancel context.CancelFunc
+	told   bool
 }
 
 // Receive implements actor.Actor.
@@ -121,13 +123,10 @@ func (d *dial) connected(ctx actor.Context, m *connected) {
 		}, nil)
 	default:
 		self := actors.Self[messages.Upgrader](ctx)
-		ref, err := actors.Spawn[any](ctx, d.cfg.Upgrade(d.cfg.Attempt, m.c.Raw, d.cfg.Expect, self))
-		if err != nil {
+		if _, err := actors.Spawn[any](ctx, d.cfg.Upgrade(d.cfg.Attempt, m.c.Raw, d.cfg.Expect, self)); err != nil {
 			m.c.Abandon()
 			d.tell(ctx, nil, err)
-			return
 		}
-		d.upgrade = ref
 	}
 }
 

@@ -1,6 +1,8 @@
 package transports
 
 import (
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -8,6 +10,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // listenerMsg is what a listener's actor receives.
@@ -17,8 +21,17 @@ type (
 	bind struct{ listenerMsg }
 	lost struct {
 		listenerMsg
-		from conduit.AcceptSink
+		from *acceptSink
 		err  error
+	}
+	degraded struct {
+		listenerMsg
+		from *acceptSink
+		err  error
+	}
+	recovered struct {
+		listenerMsg
+		from *acceptSink
 	}
 )
 
@@ -27,13 +40,24 @@ const (
 	rebindMax = 5 * time.Second
 )
 
+// place is where a listener is to be. It belongs to the listener's actor and outlives its
+// failures.
+type place struct {
+	want  ma.Multiaddr
+	bound ma.Multiaddr // last bound: to be bound again, so that peers find the node
+	tried bool
+}
+
+var errFirst = errors.New("local: the listener failed while it bound the address for the first time")
+
 // listener owns one bound address. Binding and closing return at once; accepting happens in the
 // adapter, which hands connections straight to the gate.
 type listener struct {
 	transport conduit.Transport
-	slot      *slot
+	place     *place
 	owner     actors.Ref[messages.Listeners]
 	gate      actors.Ref[messages.Gate]
+	hub       *actors.Hub[messages.Event]
 
 	self  actors.Ref[listenerMsg]
 	l     conduit.Listener
@@ -48,7 +72,7 @@ func (l *listener) Receive(ctx actor.Context) {
 	case *actor.Started:
 		l.self = actors.Self[listenerMsg](ctx)
 		l.retry = actors.NewTimer(ctx, &bind{})
-		actors.Publish(ctx, "want", l.slot.want.String())
+		actors.Publish(ctx, "want", l.place.want.String())
 		l.bind(ctx)
 	case *bind:
 		l.bind(ctx)
@@ -56,18 +80,33 @@ func (l *listener) Receive(ctx actor.Context) {
 		if m.from == l.sink {
 			l.down(ctx, m.err)
 		}
+	case *degraded:
+		if m.from == l.sink {
+			actors.Publish(ctx, "held back", m.err.Error())
+			l.hub.Emit(messages.Event{
+				Kind: messages.EventListenError, At: actors.RuntimeOf(ctx).Now(), Addrs: []ma.Multiaddr{l.place.bound}, Err: m.err,
+			})
+		}
+	case *recovered:
+		if m.from == l.sink {
+			actors.Publish(ctx, "held back", "")
+		}
 	case *actor.Stopping, *actor.Restarting:
 		l.close()
 	}
 }
 
-// bind asks for the port that was bound before, so that peers find the node again.
 func (l *listener) bind(ctx actor.Context) {
 	l.close()
-	want := l.slot.want
-	if l.slot.bound != nil {
-		want = l.slot.bound
+	want := l.place.want
+	switch {
+	case l.place.bound != nil:
+		want = l.place.bound
+	case l.place.tried:
+		l.down(ctx, errFirst) // somebody waits for an answer
+		return
 	}
+	l.place.tried = true
 	sink := &acceptSink{self: l.self, gate: l.gate}
 	got, err := l.transport.Listen(want, sink)
 	if err != nil {
@@ -75,16 +114,18 @@ func (l *listener) bind(ctx actor.Context) {
 		return
 	}
 	l.l, l.sink, l.wait = got, sink, 0
+	l.place.bound = got.Addr()
 	actors.Publish(ctx, "bound", got.Addr().String())
 	actors.Publish(ctx, "error", "")
-	_ = l.owner.Control(&messages.Bound{Want: l.slot.want, Addr: got.Addr()})
+	_ = l.owner.Control(&messages.Bound{Want: l.place.want, Addr: got.Addr()})
 }
 
 func (l *listener) down(ctx actor.Context, err error) {
 	l.close()
 	actors.Publish(ctx, "bound", "")
+	actors.Publish(ctx, "held back", "")
 	actors.Publish(ctx, "error", err.Error())
-	_ = l.owner.Control(&messages.Unbound{Want: l.slot.want, Err: err})
+	_ = l.owner.Control(&messages.Unbound{Want: l.place.want, Err: err})
 	l.wait = min(max(2*l.wait, rebindMin), rebindMax)
 	l.retry.After(l.wait)
 }
@@ -100,10 +141,20 @@ func (l *listener) close() {
 type acceptSink struct {
 	self actors.Ref[listenerMsg]
 	gate actors.Ref[messages.Gate]
+	held atomic.Bool // accepting was held back, and nothing was accepted since
 }
 
-func (s *acceptSink) Accepted(c conduit.Conduit) { _ = s.gate.Send(&messages.Accepted{Conduit: c}) }
-func (s *acceptSink) Failed(err error)           { _ = s.self.Control(&lost{from: s, err: err}) }
+func (s *acceptSink) Accepted(c conduit.Conduit) {
+	if s.held.Load() && s.held.CompareAndSwap(true, false) {
+		_ = s.self.Control(&recovered{from: s})
+	}
+	_ = s.gate.Send(&messages.Accepted{Conduit: c})
+}
 
-// Degraded is shown by the adapter's next success or failure; established connections go on.
-func (s *acceptSink) Degraded(error) {}
+func (s *acceptSink) Failed(err error) { _ = s.self.Control(&lost{from: s, err: err}) }
+
+// Degraded: established connections go on, and so does the listener by itself.
+func (s *acceptSink) Degraded(err error) {
+	s.held.Store(true)
+	_ = s.self.Control(&degraded{from: s, err: err})
+}

@@ -2,6 +2,7 @@ package transports
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -28,8 +29,8 @@ type ListenersConfig struct {
 // ListenState is what is to be listened on, in order of the requests.
 type ListenState struct{ slots []*slot }
 
-// slot is one wanted address. The slot itself belongs to the listeners actor; bound is written
-// by it alone and read by the listener's next incarnation through its spec.
+// slot is one wanted address. It belongs to the listeners actor; the listener has its own notes,
+// see place.
 type slot struct {
 	want  ma.Multiaddr
 	bound ma.Multiaddr // last bound; kept while the listener is down
@@ -50,6 +51,7 @@ func ListenersSpec(cfg ListenersConfig) actors.Spec {
 type listeners struct {
 	cfg  ListenersConfig
 	self actors.Ref[messages.Listeners]
+	rt   *actors.Runtime
 }
 
 // Receive implements actor.Actor.
@@ -57,11 +59,8 @@ func (l *listeners) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		l.self = actors.Self[messages.Listeners](ctx)
-		for _, s := range l.cfg.State.slots {
-			s.up = false
-			l.spawn(ctx, s)
-		}
-		l.tell()
+		l.rt = actors.RuntimeOf(ctx)
+		l.again(ctx)
 	case *messages.Listen:
 		l.listen(ctx, m)
 	case *messages.Bound:
@@ -71,25 +70,42 @@ func (l *listeners) Receive(ctx actor.Context) {
 	}
 }
 
-func (l *listeners) listen(ctx actor.Context, m *messages.Listen) {
-	var t conduit.Transport
-	for _, o := range l.cfg.Transports {
-		if o.CanListen(m.Addr) {
-			t = o
-			break
+// again starts what the last incarnation had bound. Whoever waited for a first bind has been told
+// that it failed, so there must be nothing left of that.
+func (l *listeners) again(ctx actor.Context) {
+	old := l.cfg.State.slots
+	l.cfg.State.slots = nil
+	for _, s := range old {
+		if s.bound != nil {
+			s.up = false
+			l.cfg.State.slots = append(l.cfg.State.slots, s)
+			l.spawn(ctx, s)
 		}
 	}
-	if t == nil {
+	l.tell()
+}
+
+func (l *listeners) listen(ctx actor.Context, m *messages.Listen) {
+	switch {
+	case l.transport(m.Addr) == nil:
 		m.Reply.Fail(fmt.Errorf("local: no transport of this node can listen on %s", m.Addr))
-		return
-	}
-	if l.find(m.Addr) != nil {
+	case l.find(m.Addr) != nil:
 		m.Reply.Fail(fmt.Errorf("local: this node listens on %s already", m.Addr))
-		return
+	default:
+		s := &slot{want: m.Addr, reply: m.Reply}
+		l.cfg.State.slots = append(l.cfg.State.slots, s)
+		l.spawn(ctx, s)
 	}
-	s := &slot{want: m.Addr, reply: m.Reply}
-	l.cfg.State.slots = append(l.cfg.State.slots, s)
-	l.spawn(ctx, s)
+}
+
+// transport is the first that can listen on an address, nil if none can.
+func (l *listeners) transport(a ma.Multiaddr) conduit.Transport {
+	for _, t := range l.cfg.Transports {
+		if t.CanListen(a) {
+			return t
+		}
+	}
+	return nil
 }
 
 func (l *listeners) find(want ma.Multiaddr) *slot {
@@ -102,22 +118,16 @@ func (l *listeners) find(want ma.Multiaddr) *slot {
 }
 
 func (l *listeners) spawn(ctx actor.Context, s *slot) {
-	var t conduit.Transport
-	for _, o := range l.cfg.Transports {
-		if o.CanListen(s.want) {
-			t = o
-			break
-		}
-	}
+	t, at := l.transport(s.want), &place{want: s.want, bound: s.bound}
 	ref, err := actors.Spawn[listenerMsg](ctx, actors.Spec{
 		Kind: "listener",
 		New: func() actor.Actor {
-			return &listener{transport: t, slot: s, owner: l.self, gate: l.cfg.Gate}
+			return &listener{transport: t, place: at, owner: l.self, gate: l.cfg.Gate, hub: l.cfg.Hub}
 		},
 		Restart: actors.Permanent,
 	})
 	if err != nil {
-		s.reply.Fail(err)
+		s.reply.Fail(err) // only while this actor stops
 		return
 	}
 	s.ref = ref
@@ -142,16 +152,11 @@ func (l *listeners) unbound(m *messages.Unbound) {
 		return
 	}
 	s.up = false
-	l.cfg.Hub.Emit(messages.Event{Kind: messages.EventListenError, Addrs: []ma.Multiaddr{m.Want}, Err: m.Err})
+	l.cfg.Hub.Emit(messages.Event{Kind: messages.EventListenError, At: l.rt.Now(), Addrs: []ma.Multiaddr{m.Want}, Err: m.Err})
 	if s.bound == nil {
-		s.reply.Fail(m.Err)
+		l.cfg.State.slots = slices.DeleteFunc(l.cfg.State.slots, func(o *slot) bool { return o == s })
 		s.ref.Stop()
-		for i, o := range l.cfg.State.slots {
-			if o == s {
-				l.cfg.State.slots = append(l.cfg.State.slots[:i:i], l.cfg.State.slots[i+1:]...)
-				break
-			}
-		}
+		s.reply.Fail(m.Err)
 	}
 	l.tell()
 }
