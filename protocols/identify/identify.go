@@ -191,6 +191,7 @@ func (a *service) start(ctx actor.Context) {
 			a.ask(c)
 		}
 	}
+	a.show(ctx)
 	a.showObserved(ctx)
 	a.push.After(a.cfg.PushAfter)
 	if st.ran && !st.peers.IsZero() {

@@ -99,16 +99,21 @@ func (a *service) changed(ctx actor.Context, interfaces bool) {
 	if !a.push.IsSet() {
 		a.push.After(a.cfg.PushAfter)
 	}
-	actors.Publish(ctx, "record", strconv.FormatUint(st.seq, 10))
+	a.show(ctx)
 	all := next.views[fromProcess].info.ListenAddrs
 	if equal(all, old.views[fromProcess].info.ListenAddrs) {
 		return
 	}
-	actors.Publish(ctx, "addrs", join(all))
 	a.emit(messages.Event{Kind: messages.EventAddrs, At: now, Addrs: all})
 	if a.cfg.OnAddrs != nil {
 		a.cfg.OnAddrs(all)
 	}
+}
+
+// show puts what we say on the actor's node of the tree.
+func (a *service) show(ctx actor.Context) {
+	actors.Publish(ctx, "addrs", join(a.st.own.Load().views[fromProcess].info.ListenAddrs))
+	actors.Publish(ctx, "record", strconv.FormatUint(a.st.seq, 10))
 }
 
 // look makes the views, and says whether any differs from the old one.
