@@ -27,42 +27,42 @@ func TestThePolicyRefuses(t *testing.T) {
 		{"mux/yamux", "log/slog", false},
 		{"mux/yamux", "go.uber.org/zap", false},
 		{"mux/yamux", "github.com/asynkron/protoactor-go/actor", false},
-		{"mux/yamux", module + "/internal/buf", true},
-		{"mux/yamux", module + "/actors", false},
-		{"mux/yamux", module + "/messages", false},
-		{"mux/yamux", module + "/messages/wire/noise", true},
-		{"negotiation/upgrade", module + "/negotiation/noise", true},
-		{"negotiation/noise", module + "/negotiation/multistream", false},
+		{"mux/yamux", archModule + "/internal/buf", true},
+		{"mux/yamux", archModule + "/actors", false},
+		{"mux/yamux", archModule + "/messages", false},
+		{"mux/yamux", archModule + "/messages/wire/noise", true},
+		{"negotiation/upgrade", archModule + "/negotiation/noise", true},
+		{"negotiation/noise", archModule + "/negotiation/multistream", false},
 		{"identity", "crypto/rand", false},
-		{"identity", module + "/addrs", false},
-		{"actors", module + "/identity", false},
+		{"identity", archModule + "/addrs", false},
+		{"actors", archModule + "/identity", false},
 		{"actors", "crypto/rand", true},
-		{"messages", module + "/mux", false},
+		{"messages", archModule + "/mux", false},
 		{"transports/tcp", "net", true},
-		{"transports/tcp", module + "/actors", true},
-		{"transports/tcp", module + "/messages", false},
-		{"transports", module + "/transports/tcp", false},
-		{"mux", module + "/mux/yamux", true},
-		{"mux", module + "/peers", false},
-		{"mux", module + "/peers/limits", false},
-		{"mux", module + "/negotiation/multistream", true},
+		{"transports/tcp", archModule + "/actors", true},
+		{"transports/tcp", archModule + "/messages", false},
+		{"transports", archModule + "/transports/tcp", false},
+		{"mux", archModule + "/mux/yamux", true},
+		{"mux", archModule + "/peers", false},
+		{"mux", archModule + "/peers/limits", false},
+		{"mux", archModule + "/negotiation/multistream", true},
 		{"mux", "github.com/spf13/cobra", false},
-		{"protocols/ping", module + "/protocols/ping/pingcore", true},
-		{"protocols/ping", module + "/protocols/identify", false},
-		{".", module + "/transports/tcp", true},
-		{".", module + "/testkit", false},
-		{"cmd/troupe", module, true},
-		{"testkit", module, true},
+		{"protocols/ping", archModule + "/protocols/ping/pingcore", true},
+		{"protocols/ping", archModule + "/protocols/identify", false},
+		{".", archModule + "/transports/tcp", true},
+		{".", archModule + "/testkit", false},
+		{"cmd/troupe", archModule, true},
+		{"testkit", archModule, true},
 	} {
-		r, ok := rowOf(c.pkg)
+		r, ok := archRowOf(c.pkg)
 		if !ok {
 			t.Fatalf("%s has no row", c.pkg)
 		}
-		if why := refuse(r, c.pkg, c.imported); (why == "") != c.allowed {
+		if why := archRefuse(r, c.pkg, c.imported); (why == "") != c.allowed {
 			t.Errorf("%s importing %s: allowed %v, want %v (%s)", c.pkg, c.imported, why == "", c.allowed, why)
 		}
 	}
-	if _, ok := rowOf("misc"); ok {
+	if _, ok := archRowOf("misc"); ok {
 		t.Error("a package that nobody planned has a row")
 	}
 }
@@ -70,42 +70,42 @@ func TestThePolicyRefuses(t *testing.T) {
 func TestTheCodeChecksRefuse(t *testing.T) {
 	m := "var m map[int]int; "
 	for _, c := range []struct {
-		layer   layer
+		layer   archLayer
 		imports string
 		body    string
 		want    string // in the one report; none if empty
 	}{
-		{core, "", "go func() {}()", "go statement"},
-		{domain, "", "go func() {}()", "go statement"},
-		{adapter, "", "go func() { // owned: nobody\n}()", "go statement"},
-		{kit, "", "go func() {}()", ""},
-		{core, "", "var c chan int; _ = c", "channel"},
-		{domain, "", "var c chan int; _ = c", ""},
-		{core, "", "select {}", "a select"},
-		{core, "time", "_ = time.Now()", "time.Now"},
-		{domain, "time", "_ = time.Now()", "time.Now"},
-		{domain, "time", "f := time.Since; _ = f", "time.Since"},
-		{adapter, "time", "_ = time.Now()", ""},
-		{adapter, "time", "time.Sleep(1)", "time.Sleep"},
-		{core, "time", "_ = time.Unix(0, 0).Add(time.Second)", ""},
-		{core, "", m + "for range m {}", "iterates a map"},
-		{core, "", m + "// order-free: counted only\nfor range m {}", ""},
-		{core, "", m + "for range m {} // order-free: counted only", ""},
-		{core, "", m + "// order-free:\nfor range m {}", "iterates a map"},
-		{adapter, "", m + "for range m {}", ""},
-		{core, "", "type named map[int]int; var n named; for range n {}", "iterates a map"},
-		{core, "", "for range []int{} {}", ""},
-		{core, "maps", m + "for range maps.Keys(m) {}", "maps.Keys"},
-		{core, "maps slices", m + "_ = slices.Sorted(maps.Keys(m))", ""},
-		{core, "maps slices", m + "_ = slices.Collect(maps.Keys(m))", "maps.Keys"},
-		{domain, "", "var a, b chan int; select { case <-a: case <-b: }", "several ready cases"},
-		{domain, "", "var a, b chan int\n// order-free: both stop\nselect { case <-a: case <-b: }", ""},
-		{domain, "", "var a chan int; select { case <-a: default: }", ""},
-		{adapter, "sync", "var w sync.WaitGroup; w.Go(func() {})", "WaitGroup"},
-		{adapter, "context", "context.AfterFunc(context.Background(), func() {})", "context.AfterFunc"},
-		{adapter, "context", "context.AfterFunc(context.Background(), func() {}) // owned: only closes", ""},
+		{aCore, "", "go func() {}()", "go statement"},
+		{aDomain, "", "go func() {}()", "go statement"},
+		{anAdapter, "", "go func() { // owned: nobody\n}()", "go statement"},
+		{aKit, "", "go func() {}()", ""},
+		{aCore, "", "var c chan int; _ = c", "channel"},
+		{aDomain, "", "var c chan int; _ = c", ""},
+		{aCore, "", "select {}", "a select"},
+		{aCore, "time", "_ = time.Now()", "time.Now"},
+		{aDomain, "time", "_ = time.Now()", "time.Now"},
+		{aDomain, "time", "f := time.Since; _ = f", "time.Since"},
+		{anAdapter, "time", "_ = time.Now()", ""},
+		{anAdapter, "time", "time.Sleep(1)", "time.Sleep"},
+		{aCore, "time", "_ = time.Unix(0, 0).Add(time.Second)", ""},
+		{aCore, "", m + "for range m {}", "iterates a map"},
+		{aCore, "", m + "// order-free: counted only\nfor range m {}", ""},
+		{aCore, "", m + "for range m {} // order-free: counted only", ""},
+		{aCore, "", m + "// order-free:\nfor range m {}", "iterates a map"},
+		{anAdapter, "", m + "for range m {}", ""},
+		{aCore, "", "type named map[int]int; var n named; for range n {}", "iterates a map"},
+		{aCore, "", "for range []int{} {}", ""},
+		{aCore, "maps", m + "for range maps.Keys(m) {}", "maps.Keys"},
+		{aCore, "maps slices", m + "_ = slices.Sorted(maps.Keys(m))", ""},
+		{aCore, "maps slices", m + "_ = slices.Collect(maps.Keys(m))", "maps.Keys"},
+		{aDomain, "", "var a, b chan int; select { case <-a: case <-b: }", "several ready cases"},
+		{aDomain, "", "var a, b chan int\n// order-free: both stop\nselect { case <-a: case <-b: }", ""},
+		{aDomain, "", "var a chan int; select { case <-a: default: }", ""},
+		{anAdapter, "sync", "var w sync.WaitGroup; w.Go(func() {})", "WaitGroup"},
+		{anAdapter, "context", "context.AfterFunc(context.Background(), func() {})", "context.AfterFunc"},
+		{anAdapter, "context", "context.AfterFunc(context.Background(), func() {}) // owned: only closes", ""},
 	} {
-		got := reportsOn(t, c.layer, c.imports, c.body)
+		got := archReports(t, c.layer, c.imports, c.body)
 		switch {
 		case c.want == "" && len(got) > 0:
 			t.Errorf("in a %s, %q: refused: %q", c.layer.name, c.body, got)
@@ -115,10 +115,10 @@ func TestTheCodeChecksRefuse(t *testing.T) {
 	}
 }
 
-// reportsOn checks one function body as if it stood in a package of that layer.
-func reportsOn(t *testing.T, l layer, imports, body string) []string {
+// archReports checks one function body as if it stood in a package of that layer.
+func archReports(t *testing.T, l archLayer, imports, body string) []string {
 	t.Helper()
-	tr := *loadTree(t)
+	tr := *archLoad(t)
 	src := "package example\n"
 	for name := range strings.FieldsSeq(imports) {
 		src += fmt.Sprintf("import %q\n", name)
@@ -127,12 +127,12 @@ func reportsOn(t *testing.T, l layer, imports, body string) []string {
 	if err != nil {
 		t.Fatalf("%q: %v", body, err)
 	}
-	p := &pkg{path: "example", files: []*file{f}}
+	p := &archPkg{path: "example", files: []*archFile{f}}
 	if p.check(&tr); p.err != nil {
 		t.Fatalf("%q: %v", body, p.err)
 	}
 	var got []string
-	c := checker{tr: &tr, p: p, f: f, may: l, report: func(format string, args ...any) {
+	c := archChecker{tr: &tr, p: p, f: f, may: l, report: func(format string, args ...any) {
 		got = append(got, fmt.Sprintf(format, args...))
 	}}
 	ast.Inspect(f.syntax, c.look)

@@ -15,72 +15,72 @@ import (
 // folder below, "a/..." a and everything below. What a row may import of ours is given by the
 // same patterns; "own" means the cores below the package itself. Direct imports count, of files
 // that are not tests.
-var policy = []row{
-	{"actors", kit, nil},
-	{"internal/...", leaf, nil},
-	{"messages/wire/...", leaf, nil},
-	{"identity", value, []string{"internal/...", "messages/wire/..."}},
-	{"addrs", value, []string{"internal/...", "identity"}},
-	{"transports/conduit", contract, []string{"internal/...", "identity", "addrs"}},
-	{"stream", handle, []string{"actors", "internal/...", "identity", "addrs", "transports/conduit"}},
-	{"messages", message, []string{"actors", "identity", "addrs", "transports/conduit", "stream"}},
+var archPolicy = []archRow{
+	{"actors", aKit, nil},
+	{"internal/...", aLeaf, nil},
+	{"messages/wire/...", aLeaf, nil},
+	{"identity", aValue, []string{"internal/...", "messages/wire/..."}},
+	{"addrs", aValue, []string{"internal/...", "identity"}},
+	{"transports/conduit", aContract, []string{"internal/...", "identity", "addrs"}},
+	{"stream", aHandle, []string{"actors", "internal/...", "identity", "addrs", "transports/conduit"}},
+	{"messages", aMessage, []string{"actors", "identity", "addrs", "transports/conduit", "stream"}},
 
 	// upgrade composes the handshakes; a core that needs another sibling gets a row of its own.
-	{"negotiation/upgrade", core, append([]string{
+	{"negotiation/upgrade", aCore, append([]string{
 		"negotiation/multistream", "negotiation/noise", "negotiation/plaintext", "negotiation/pnet",
-	}, forCores...)},
-	{"mux/yamux", core, forCores},
-	{"negotiation/admission", core, forCores},
-	{"negotiation/multistream", core, forCores},
-	{"negotiation/noise", core, forCores},
-	{"negotiation/plaintext", core, forCores},
-	{"negotiation/pnet", core, forCores},
-	{"peers/connset", core, forCores},
-	{"peers/dialplan", core, forCores},
-	{"peers/limits", core, forCores},
-	{"peerstore/book", core, forCores},
-	{"relay/circuit", core, forCores},
-	{"natpunch/autonat", core, forCores},
-	{"natpunch/dcutr", core, forCores},
-	{"natpunch/observed", core, forCores},
-	{"protocols/*/*", core, forCores},
+	}, archForCores...)},
+	{"mux/yamux", aCore, archForCores},
+	{"negotiation/admission", aCore, archForCores},
+	{"negotiation/multistream", aCore, archForCores},
+	{"negotiation/noise", aCore, archForCores},
+	{"negotiation/plaintext", aCore, archForCores},
+	{"negotiation/pnet", aCore, archForCores},
+	{"peers/connset", aCore, archForCores},
+	{"peers/dialplan", aCore, archForCores},
+	{"peers/limits", aCore, archForCores},
+	{"peerstore/book", aCore, archForCores},
+	{"relay/circuit", aCore, archForCores},
+	{"natpunch/autonat", aCore, archForCores},
+	{"natpunch/dcutr", aCore, archForCores},
+	{"natpunch/observed", aCore, archForCores},
+	{"protocols/*/*", aCore, archForCores},
 
-	{"transports/internal/contract", tests, []string{"internal/...", "identity", "addrs", "transports/conduit", "actors"}},
-	{"transports/internal/...", adapter, []string{"internal/...", "identity", "addrs", "transports/conduit"}},
-	{"transports/memory", nearby, forAdapters}, // the one transport of simulated networks
-	{"transports/*", adapter, forAdapters},
-	{"negotiation/tls", adapter, forAdapters}, // crypto/tls cannot be pure
+	{"transports/internal/contract", aTest, []string{"internal/...", "identity", "addrs", "transports/conduit", "actors"}},
+	{"transports/internal/...", anAdapter, []string{"internal/...", "identity", "addrs", "transports/conduit"}},
+	{"transports/memory", aNearby, archForAdapters}, // the one transport of simulated networks
+	{"transports/*", anAdapter, archForAdapters},
+	{"negotiation/tls", anAdapter, archForAdapters}, // crypto/tls cannot be pure
 
 	// Domains do not import each other: siblings meet through messages and refs that the root
 	// hands out. multistream is the exception, because every stream begins with it.
-	{"transports", domain, forDomains},
-	{"negotiation", domain, forDomains},
-	{"mux", domain, forDomains},
-	{"peers", domain, forDomains},
-	{"peerstore", domain, forDomains},
-	{"relay", domain, forDomains},
-	{"natpunch", domain, forDomains},
-	{"protocols", domain, forDomains},
-	{"protocols/*", domain, forDomains},
-	{"inspect", domain, forDomains},
+	{"transports", aDomain, archForDomains},
+	{"negotiation", aDomain, archForDomains},
+	{"mux", aDomain, archForDomains},
+	{"peers", aDomain, archForDomains},
+	{"peerstore", aDomain, archForDomains},
+	{"relay", aDomain, archForDomains},
+	{"natpunch", aDomain, archForDomains},
+	{"protocols", aDomain, archForDomains},
+	{"protocols/*", aDomain, archForDomains},
+	{"inspect", aDomain, archForDomains},
 
-	{".", root, []string{"..."}},
-	{"cmd/...", program, []string{"..."}},
-	{"examples/...", program, []string{"..."}},
-	{"testkit/...", tests, []string{"..."}},
+	{".", aRoot, []string{"..."}},
+	{"cmd/...", aProgram, []string{"..."}},
+	{"examples/...", aProgram, []string{"..."}},
+	{"testkit/...", aTest, []string{"..."}},
 }
 
 var (
-	forCores    = []string{"internal/...", "identity", "addrs", "messages/wire/..."}
-	forAdapters = []string{"internal/...", "identity", "addrs", "transports/conduit", "actors", "transports/internal/..."}
-	forDomains  = []string{
+	archForCores    = []string{"internal/...", "identity", "addrs", "messages/wire/..."}
+	archForAdapters = []string{"internal/...", "identity", "addrs", "transports/conduit", "actors", "transports/internal/..."}
+	archForDomains  = []string{
 		"actors", "internal/...", "identity", "addrs", "transports/conduit", "stream", "messages",
 		"messages/wire/...", "negotiation/multistream", "own",
 	}
 )
 
 // A layer says what the code of a row may do, whoever it imports. The zero value may do least.
-type layer struct {
+type archLayer struct {
 	name  string
 	waits bool // may use channels, locks and contexts
 	io    bool // may import what talks to the world: net, os, loggers, sources of randomness
@@ -90,26 +90,26 @@ type layer struct {
 }
 
 var (
-	value    = layer{name: "value"}
-	message  = layer{name: "message"}
-	core     = layer{name: "core"}
-	leaf     = layer{name: "leaf", waits: true}
-	contract = layer{name: "contract", waits: true}
-	handle   = layer{name: "handle", waits: true, io: true}
-	domain   = layer{name: "domain", waits: true, io: true}
-	root     = layer{name: "root", waits: true, io: true}
-	kit      = layer{name: "kit", waits: true, io: true, clock: true, spawn: true}
-	nearby   = layer{name: "adapter", waits: true, io: true}
-	adapter  = layer{name: "adapter", waits: true, io: true, clock: true, live: true}
-	program  = layer{name: "program", waits: true, io: true, clock: true, live: true}
-	tests    = layer{name: "tests", waits: true, io: true, clock: true, spawn: true, live: true}
+	aValue    = archLayer{name: "value"}
+	aMessage  = archLayer{name: "message"}
+	aCore     = archLayer{name: "core"}
+	aLeaf     = archLayer{name: "leaf", waits: true}
+	aContract = archLayer{name: "contract", waits: true}
+	aHandle   = archLayer{name: "handle", waits: true, io: true}
+	aDomain   = archLayer{name: "domain", waits: true, io: true}
+	aRoot     = archLayer{name: "root", waits: true, io: true}
+	aKit      = archLayer{name: "kit", waits: true, io: true, clock: true, spawn: true}
+	aNearby   = archLayer{name: "adapter", waits: true, io: true}
+	anAdapter = archLayer{name: "adapter", waits: true, io: true, clock: true, live: true}
+	aProgram  = archLayer{name: "program", waits: true, io: true, clock: true, live: true}
+	aTest     = archLayer{name: "tests", waits: true, io: true, clock: true, spawn: true, live: true}
 )
 
 // The standard library's packages that a layer without waits or without io does without. A
 // package that is not listed is free.
 var (
-	waiting = []string{"context", "sync", "sync/..."}
-	world   = []string{
+	archWaiting = []string{"context", "sync", "sync/..."}
+	archWorld   = []string{
 		"crypto/rand", "crypto/tls", "database/...", "embed", "expvar", "flag", "io/fs", "log", "log/...",
 		"math/rand", "math/rand/...", "net", "net/http/...", "net/mail", "net/rpc/...", "net/smtp", "net/textproto",
 		"net/url", "os", "os/...", "plugin", "runtime/...", "syscall", "syscall/...", "testing", "testing/...",
@@ -117,30 +117,30 @@ var (
 )
 
 // The libraries that are not everybody's. One that is not listed may be used by every layer.
-var libraries = map[string][]string{
+var archLibraries = map[string][]string{
 	"github.com/asynkron/protoactor-go":   {"kit", "domain", "root", "tests"},
 	"github.com/prometheus/client_golang": {"domain", "root", "program"},
 	"github.com/spf13/cobra":              {"program"},
 	"go.uber.org/zap":                     {"kit", "domain", "root", "program", "tests"},
 }
 
-type row struct {
+type archRow struct {
 	pattern string
-	layer   layer
+	layer   archLayer
 	may     []string
 }
 
-// rowOf returns the row of a package, named by its path below the module.
-func rowOf(pkg string) (row, bool) {
-	for _, r := range policy {
-		if fits(r.pattern, pkg) {
+// archRowOf returns the row of a package, named by its path below the module.
+func archRowOf(pkg string) (archRow, bool) {
+	for _, r := range archPolicy {
+		if archFits(r.pattern, pkg) {
 			return r, true
 		}
 	}
-	return row{}, false
+	return archRow{}, false
 }
 
-func fits(pattern, pkg string) bool {
+func archFits(pattern, pkg string) bool {
 	if pattern == "..." {
 		return true
 	}
@@ -151,27 +151,27 @@ func fits(pattern, pkg string) bool {
 	return ok && err == nil
 }
 
-func fitsAny(patterns []string, pkg string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return fits(p, pkg) })
+func archFitsAny(patterns []string, pkg string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return archFits(p, pkg) })
 }
 
 func TestEveryPackageHasItsPlaceInThePolicy(t *testing.T) {
-	for _, p := range loadTree(t).packages {
-		if _, ok := rowOf(p.path); !ok {
+	for _, p := range archLoad(t).packages {
+		if _, ok := archRowOf(p.path); !ok {
 			t.Errorf("%s: no row in the policy says what it may import", p.path)
 		}
 	}
 }
 
 func TestPackagesImportOnlyWhatThePolicyAllows(t *testing.T) {
-	for _, p := range loadTree(t).packages {
-		r, ok := rowOf(p.path)
+	for _, p := range archLoad(t).packages {
+		r, ok := archRowOf(p.path)
 		if !ok {
 			continue // reported above
 		}
 		for _, f := range p.files {
 			for _, imported := range f.imports() {
-				if why := refuse(r, p.path, imported); why != "" {
+				if why := archRefuse(r, p.path, imported); why != "" {
 					t.Errorf("%s imports %s: %s", f.name, imported, why)
 				}
 			}
@@ -179,38 +179,38 @@ func TestPackagesImportOnlyWhatThePolicyAllows(t *testing.T) {
 	}
 }
 
-// refuse says why a package of row r may not import another, or nothing.
-func refuse(r row, pkg, imported string) string {
-	if ours, ok := strings.CutPrefix(imported, module); ok {
+// archRefuse says why a package of row r may not import another, or nothing.
+func archRefuse(r archRow, pkg, imported string) string {
+	if ours, ok := strings.CutPrefix(imported, archModule); ok {
 		ours = strings.TrimPrefix(ours, "/")
 		if ours == "" {
 			ours = "."
 		}
 		switch {
-		case layerOf(ours) == tests.name && r.layer.name != tests.name:
+		case archLayerOf(ours) == aTest.name && r.layer.name != aTest.name:
 			return "that is for tests, ours and our users'"
-		case fitsAny(r.may, ours):
+		case archFitsAny(r.may, ours):
 			return ""
-		case slices.Contains(r.may, "own") && strings.HasPrefix(ours, pkg+"/") && layerOf(ours) == core.name:
+		case slices.Contains(r.may, "own") && strings.HasPrefix(ours, pkg+"/") && archLayerOf(ours) == aCore.name:
 			return ""
 		}
 		return fmt.Sprintf("the policy for %s allows %q", r.pattern, r.may)
 	}
-	if fitsAny(waiting, imported) && !r.layer.waits {
+	if archFitsAny(archWaiting, imported) && !r.layer.waits {
 		return fmt.Sprintf("a %s does not wait for anybody", r.layer.name)
 	}
-	if fitsAny(world, imported) && !r.layer.io {
+	if archFitsAny(archWorld, imported) && !r.layer.io {
 		return fmt.Sprintf("a %s does no I/O and has no random source of its own", r.layer.name)
 	}
-	for lib, users := range libraries {
-		if fits(lib+"/...", imported) && !slices.Contains(users, r.layer.name) {
+	for lib, users := range archLibraries {
+		if archFits(lib+"/...", imported) && !slices.Contains(users, r.layer.name) {
 			return fmt.Sprintf("a %s does not use it, only %q do", r.layer.name, users)
 		}
 	}
 	return ""
 }
 
-func layerOf(pkg string) string {
-	r, _ := rowOf(pkg)
+func archLayerOf(pkg string) string {
+	r, _ := archRowOf(pkg)
 	return r.layer.name
 }

@@ -21,25 +21,25 @@ import (
 	"testing"
 )
 
-// module is the path that every import of ours begins with.
-const module = "github.com/troupe-p2p/troupe"
+// archModule is the path that every import of ours begins with.
+const archModule = "github.com/troupe-p2p/troupe"
 
-// tree is this module's source: parsed whole, and with types where this platform builds it.
-type tree struct {
+// archTree is this module's source: parsed whole, and with types where this platform builds it.
+type archTree struct {
 	fset     *token.FileSet
-	packages []*pkg
+	packages []*archPkg
 	imports  types.Importer
 }
 
-type pkg struct {
+type archPkg struct {
 	path  string // below the module, "." for its root
-	files []*file
-	tests []*file
+	files []*archFile
+	tests []*archFile
 	info  *types.Info // of the files that this platform builds, without tests
 	err   error       // why the types are not all known
 }
 
-type file struct {
+type archFile struct {
 	name      string // below the module's folder
 	lines     int
 	generated bool
@@ -48,19 +48,19 @@ type file struct {
 	comments  map[int]string // the text of the comments that end on a line
 }
 
-var readTree = sync.OnceValues(parseTree)
+var archRead = sync.OnceValues(archParse)
 
-func loadTree(t *testing.T) *tree {
+func archLoad(t *testing.T) *archTree {
 	t.Helper()
-	tr, err := readTree()
+	tr, err := archRead()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tr
 }
 
-// listed is what `go list` tells about a package.
-type listed struct {
+// goListed is what `go list` tells about a package.
+type goListed struct {
 	ImportPath, Dir, Export       string
 	GoFiles, IgnoredGoFiles       []string
 	TestGoFiles, XTestGoFiles     []string
@@ -70,9 +70,9 @@ type listed struct {
 	Standard, DepOnly, Incomplete bool
 }
 
-// parseTree asks the go command for the packages and for the export data of everything that
+// archParse asks the go command for the packages and for the export data of everything that
 // they import, so that types are known without another module's help.
-func parseTree() (*tree, error) {
+func archParse() (*archTree, error) {
 	// The standard packages are those that the examples of arch_self_test.go need.
 	cmd := exec.Command("go", "list", "-e", "-export", "-deps", "-json", "./...", "context", "maps", "slices", "sync", "time")
 	var stderr bytes.Buffer
@@ -81,19 +81,19 @@ func parseTree() (*tree, error) {
 	if err != nil {
 		return nil, errors.New("go list: " + err.Error() + "\n" + stderr.String())
 	}
-	tr := &tree{fset: token.NewFileSet()}
+	tr := &archTree{fset: token.NewFileSet()}
 	exports := map[string]string{}
-	var ours []listed
+	var ours []goListed
 	dec := json.NewDecoder(bytes.NewReader(out))
 	for {
-		var l listed
+		var l goListed
 		if err := dec.Decode(&l); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return nil, err
 		}
 		exports[l.ImportPath] = l.Export
-		if !l.DepOnly && l.Module != nil && l.Module.Path == module {
+		if !l.DepOnly && l.Module != nil && l.Module.Path == archModule {
 			ours = append(ours, l)
 		}
 	}
@@ -113,13 +113,13 @@ func parseTree() (*tree, error) {
 	return tr, nil
 }
 
-func (tr *tree) parse(l listed) (*pkg, error) {
-	p := &pkg{path: strings.TrimPrefix(strings.TrimPrefix(l.ImportPath, module), "/")}
+func (tr *archTree) parse(l goListed) (*archPkg, error) {
+	p := &archPkg{path: strings.TrimPrefix(strings.TrimPrefix(l.ImportPath, archModule), "/")}
 	if p.path == "" {
 		p.path = "."
 	}
-	read := func(names []string, typed bool) ([]*file, error) {
-		var files []*file
+	read := func(names []string, typed bool) ([]*archFile, error) {
+		var files []*archFile
 		for _, name := range names {
 			f, err := tr.read(filepath.Join(p.path, name))
 			if err != nil {
@@ -154,7 +154,7 @@ func (tr *tree) parse(l listed) (*pkg, error) {
 }
 
 // check finds the types of a package's files.
-func (p *pkg) check(tr *tree) {
+func (p *archPkg) check(tr *archTree) {
 	p.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
 	var syntax []*ast.File
 	for _, f := range p.files {
@@ -162,11 +162,11 @@ func (p *pkg) check(tr *tree) {
 	}
 	if len(syntax) > 0 {
 		cfg := types.Config{Importer: tr.imports, Sizes: types.SizesFor("gc", build.Default.GOARCH), Error: func(error) {}}
-		_, p.err = cfg.Check(path.Join(module, p.path), tr.fset, syntax, p.info)
+		_, p.err = cfg.Check(path.Join(archModule, p.path), tr.fset, syntax, p.info)
 	}
 }
 
-func (tr *tree) read(name string) (*file, error) {
+func (tr *archTree) read(name string) (*archFile, error) {
 	src, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -174,12 +174,12 @@ func (tr *tree) read(name string) (*file, error) {
 	return tr.parseFile(name, src)
 }
 
-func (tr *tree) parseFile(name string, src []byte) (*file, error) {
+func (tr *archTree) parseFile(name string, src []byte) (*archFile, error) {
 	syntax, err := parser.ParseFile(tr.fset, name, src, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
 	}
-	f := &file{
+	f := &archFile{
 		name: name, syntax: syntax, lines: bytes.Count(src, []byte("\n")),
 		generated: ast.IsGenerated(syntax), comments: map[int]string{},
 	}
@@ -189,7 +189,7 @@ func (tr *tree) parseFile(name string, src []byte) (*file, error) {
 	return f, nil
 }
 
-func (f *file) imports() []string {
+func (f *archFile) imports() []string {
 	var out []string
 	for _, spec := range f.syntax.Imports {
 		if p, err := strconv.Unquote(spec.Path.Value); err == nil {
@@ -200,7 +200,7 @@ func (f *file) imports() []string {
 }
 
 // says tells whether a comment on the line of n, or on the line before it, begins with word.
-func (f *file) says(tr *tree, n ast.Node, word string) bool {
+func (f *archFile) says(tr *archTree, n ast.Node, word string) bool {
 	line := tr.fset.Position(n.Pos()).Line
 	for _, text := range []string{f.comments[line], f.comments[line-1]} {
 		for l := range strings.Lines(text) {
