@@ -38,13 +38,17 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 }
 
 // TestTestsNeitherSleepNorSkip: a test that sleeps is slow or wrong, and usually both; one that
-// is skipped proves nothing and looks as if it did.
+// is skipped proves nothing and looks as if it did. Within synctest.Test time is virtual, and a
+// sleep waits for exactly what it says.
 func TestTestsNeitherSleepNorSkip(t *testing.T) {
-	skips := map[string]bool{"Skip": true, "Skipf": true, "SkipNow": true}
 	tr := archLoad(t)
 	for _, p := range tr.packages {
 		for _, f := range p.tests {
+			var bubble ast.Node // the outermost synctest.Test around a node
 			ast.Inspect(f.syntax, func(n ast.Node) bool {
+				if bubble != nil && n != nil && n.Pos() >= bubble.End() {
+					bubble = nil
+				}
 				call, ok := n.(*ast.CallExpr)
 				if !ok {
 					return true
@@ -53,11 +57,16 @@ func TestTestsNeitherSleepNorSkip(t *testing.T) {
 				if !ok {
 					return true
 				}
-				x, _ := sel.X.(*ast.Ident)
-				if x != nil && x.Name == "time" && sel.Sel.Name == "Sleep" {
-					t.Errorf("%s: sleeps; wait for what is meant, or use testing/synctest", tr.fset.Position(n.Pos()))
+				x, ok := sel.X.(*ast.Ident)
+				if !ok {
+					return true
 				}
-				if x != nil && skips[sel.Sel.Name] {
+				switch name := x.Name + "." + sel.Sel.Name; {
+				case name == "synctest.Test" && bubble == nil:
+					bubble = n
+				case name == "time.Sleep" && bubble == nil:
+					t.Errorf("%s: sleeps; wait for what is meant, or use testing/synctest", tr.fset.Position(n.Pos()))
+				case sel.Sel.Name == "Skip", sel.Sel.Name == "Skipf", sel.Sel.Name == "SkipNow":
 					t.Errorf("%s: skips; make it run or remove it", tr.fset.Position(n.Pos()))
 				}
 				return true
