@@ -9,7 +9,6 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/peers/limits"
-	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
 // Config says what node to make. The zero value makes a node with a fresh identity that dials
@@ -57,9 +56,6 @@ type Config struct {
 
 // Limits bound what remotes can make the node hold.
 type Limits = limits.Limits
-
-// Transport is an adapter for one kind of address.
-type Transport func(*actors.Runtime) (conduit.Transport, error)
 
 // Security is a security protocol by its ID.
 type Security string

@@ -29,7 +29,6 @@ import (
 	"github.com/troupe-p2p/troupe/transports"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/dnsaddr"
-	"github.com/troupe-p2p/troupe/transports/tcp"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -416,6 +415,3 @@ func limitOr(v, def int) int64 {
 	}
 	return int64(v)
 }
-
-// TCP is the transport for /ip4 and /ip6 with /tcp.
-func TCP(rt *actors.Runtime) (conduit.Transport, error) { return tcp.New(rt, tcp.Config{}), nil }

@@ -1,0 +1,39 @@
+package troupe
+
+import (
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/memory"
+	"github.com/troupe-p2p/troupe/transports/tcp"
+)
+
+// Transport makes the adapter for one kind of address.
+type Transport func(*actors.Runtime) (conduit.Transport, error)
+
+// TCP is the transport for /ip4 and /ip6 with /tcp.
+func TCP(rt *actors.Runtime) (conduit.Transport, error) {
+	return tcp.New(rt, tcp.Config{}), nil
+}
+
+// MemoryHub is where nodes of one process meet under /memory addresses.
+type MemoryHub = memory.Hub
+
+// NewMemoryHub makes a place to meet.
+func NewMemoryHub() *MemoryHub { return memory.NewHub() }
+
+// Memory is the transport for /memory/N between nodes that share a hub. Its connections are byte
+// streams, which are secured and multiplexed like those of TCP.
+func Memory(hub *MemoryHub) Transport {
+	return func(rt *actors.Runtime) (conduit.Transport, error) {
+		return memory.New(rt, memory.Config{Hub: hub}), nil
+	}
+}
+
+// MemoryMuxed is Memory with connections that carry streams by themselves, as QUIC's do: without
+// handshake and muxer. key is the node's Config.Key.
+func MemoryMuxed(hub *MemoryHub, key identity.PublicKey) Transport {
+	return func(rt *actors.Runtime) (conduit.Transport, error) {
+		return memory.New(rt, memory.Config{Hub: hub, Muxed: true, Key: key}), nil
+	}
+}
