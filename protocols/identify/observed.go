@@ -8,7 +8,6 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/bound"
-	"github.com/troupe-p2p/troupe/protocols/identify/message"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -21,10 +20,11 @@ const (
 	showObserved = 3
 )
 
-// Bounds lists what a remote can fill, here and in the core.
+// Bounds lists what a remote can fill here; the core lists its own.
 func Bounds() []bound.Bound {
-	return append(message.Bounds(),
-		bound.Bound{Name: "protocols/identify: addresses of ours that peers observe", Cap: maxObserved, Attack: "every peer invents another one"})
+	return []bound.Bound{
+		{Name: "protocols/identify: addresses of ours that peers observe", Cap: maxObserved, Attack: "every peer invents another one"},
+	}
 }
 
 // observed counts the connections whose remote claims to see us at an address. They are claims:

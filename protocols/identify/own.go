@@ -41,8 +41,9 @@ func viewerOf(c *stream.Conn) viewer {
 		return fromMachine
 	case addrs.LinkLocal, addrs.Private, addrs.Reserved:
 		return fromNetwork
+	default:
+		return fromInternet
 	}
-	return fromInternet
 }
 
 // own is what we say about ourselves. It is never changed, only replaced.

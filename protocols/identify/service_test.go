@@ -517,6 +517,9 @@ func TestInterfacesAreWatchedWhileSomebodyListensOnAll(t *testing.T) {
 }
 
 func TestObservedAddressesAreCountedShownAndBounded(t *testing.T) {
+	if b := Bounds(); len(b) != 1 || b[0].Cap != maxObserved {
+		t.Errorf("bounds: %v", b)
+	}
 	inVirtualTime(t, func(n *node) {
 		seen := func(i int) message.Info {
 			return message.Info{Observed: addr(fmt.Sprintf("/ip4/20.0.0.1/tcp/%d", i))}
@@ -576,11 +579,4 @@ func TestPeerIsIntroducedLater(t *testing.T) {
 			t.Errorf("who was introduced was told %d times", got)
 		}
 	})
-}
-
-func TestBoundsOfTheServiceComeWithThoseOfTheCore(t *testing.T) {
-	all := Bounds()
-	if len(all) != len(message.Bounds())+1 || all[len(all)-1].Cap != maxObserved {
-		t.Errorf("bounds: %v", all)
-	}
 }
