@@ -3,7 +3,6 @@ package protocols_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"io"
 	"sync"
 	"testing"
@@ -33,7 +32,7 @@ type pair struct {
 
 // side is one end.
 type side struct {
-	t       *testing.T
+	t       testing.TB
 	rt      *actors.Runtime
 	key     identity.PrivateKey
 	id      identity.ID
@@ -50,7 +49,7 @@ type wire struct{ a, b string }
 
 var loopback = wire{"/ip4/127.0.0.1/tcp/1001", "/ip4/127.0.0.1/tcp/1002"}
 
-func newPair(t *testing.T, w wire) *pair {
+func newPair(t testing.TB, w wire) *pair {
 	t.Helper()
 	rt := actors.Live(actors.Options{})
 	t.Cleanup(func() {
@@ -70,7 +69,7 @@ func newPair(t *testing.T, w wire) *pair {
 	return p
 }
 
-func newSide(t *testing.T, rt *actors.Runtime, name string, seed byte) *side {
+func newSide(t testing.TB, rt *actors.Runtime, name string, seed byte) *side {
 	t.Helper()
 	key, err := identity.GenerateKey(1, bytes.NewReader(bytes.Repeat([]byte{seed}, 64)))
 	if err != nil {
@@ -132,7 +131,7 @@ func (s *side) close() {
 	_ = s.session.Control(&messages.CloseConn{})
 }
 
-func root[M any](t *testing.T, rt *actors.Runtime, spec actors.Spec) actors.Ref[M] {
+func root[M any](t testing.TB, rt *actors.Runtime, spec actors.Spec) actors.Ref[M] {
 	t.Helper()
 	r, err := actors.Root[M](rt, spec)
 	if err != nil {
@@ -182,16 +181,6 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 
 // pass lets time go by.
 func pass(d time.Duration) { <-time.After(d) }
-
-// sum is a cheap way to compare a lot of bytes.
-func sum(t *testing.T, r io.Reader) [32]byte {
-	t.Helper()
-	h := sha256.New()
-	if _, err := io.Copy(h, r); err != nil {
-		t.Fatal(err)
-	}
-	return [32]byte(h.Sum(nil))
-}
 
 // ---- a conduit in memory ----
 
