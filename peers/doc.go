@@ -7,8 +7,12 @@
 //
 // Every link, dialled or accepted, passes through peers once, which admits it or closes it:
 //
-//	gate ─Arrived─> peers ─AddLink─> peer ─spawns─> connection
-//	dial ─Dialled─> peer ─Arrived─> peers ─AddLink─> peer ...
+//	gate ─Arrived─> peers ─addLink─> peer ─spawns─> connection
+//	dial ─Dialled─> peer ─Arrived─> peers ─addLink─> peer ...
+//
+// Every attempt to dial has a permit from peers, of which there are Limits.HalfOpenOut:
+//
+//	peer ─dialWanted─> peers ─granted─> peer ─spawns─> dial ... peer ─dialOver─> peers
 //
 // The decisions are in the cores: dialplan (which address when), connset (which connection),
 // limits (how many).

@@ -2,7 +2,10 @@ package peers
 
 import (
 	"context"
+	"sync/atomic"
 
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/stream"
@@ -10,48 +13,102 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// What peers tells a peer.
+// ledger is what must outlive a failure of a peer's actor. It belongs to that actor, one
+// incarnation after the other, but for settled.
+type ledger struct {
+	// settled counts the messages from peers that were received, or lost on the way.
+	settled atomic.Uint64
+	conns   map[uint64]*conn // until their ends were told
+	dials   uint64           // so far: a late answer to a dial before the failure must not count
+	backoff dialplan.Backoff
+}
+
+// given is a message from peers. Both sides count them: peers stops an idle actor only if
+// everything that it was given was settled before it said that it was idle.
+type given struct {
+	messages.Peer
+	m       any
+	to      *ledger
+	settled bool
+}
+
+func (g *given) settle() {
+	if !g.settled {
+		g.settled = true
+		g.to.settled.Add(1)
+	}
+}
+
+// Discard implements actors.Discarder.
+func (g *given) Discard(why error) {
+	g.settle()
+	if d, ok := g.m.(actors.Discarder); ok {
+		d.Discard(why)
+	}
+}
+
+// What peers gives a peer, beside *messages.Open and *messages.LinkRefused.
 type (
-	openOn struct {
-		messages.Peer
-		m *messages.Open
-	}
 	dialOn struct {
-		messages.Peer
-		m      *messages.Dial
-		linked bool // a link is on its way already
-	}
-	addLink struct {
-		messages.Peer
-		conn *stream.Conn
+		m *messages.Dial
+		// link is on its way already, and the answer if it is admitted; nil: dial for one.
 		link *messages.Link
 	}
+	addLink struct {
+		conn  *stream.Conn
+		link  *messages.Link
+		from  actors.Ref[messages.Peers]
+		taken bool // the link belongs to a connection now
+	}
 	identifiedOn struct {
-		messages.Peer
 		conn      uint64
 		protocols []string
 	}
 	// announceOn asks for a ConnUp of every connection.
-	announceOn struct{ messages.Peer }
+	announceOn struct{}
 	hangupOn   struct {
-		messages.Peer
 		code   uint32
 		reason string
+	}
+	// granted lets an attempt begin, or says why it never will.
+	granted struct {
+		attempt uint64
+		err     error
 	}
 )
 
 // Discard implements actors.Discarder.
-func (m *openOn) Discard(why error) { m.m.Reply.Fail(why) }
-
-// Discard implements actors.Discarder.
 func (m *dialOn) Discard(why error) { m.m.Reply.Fail(why) }
 
-// Discard implements actors.Discarder.
-func (m *addLink) Discard(error) { m.link.Close() }
+// Discard implements actors.Discarder. What was reserved for the connection is free.
+func (m *addLink) Discard(error) {
+	if !m.taken {
+		m.link.Close()
+		_ = m.from.Control(&messages.ConnReleased{Peer: m.conn.Peer, Conn: m.conn.ID})
+	}
+}
 
-// What a peer tells itself.
+// What a peer tells peers, beside messages.PeerIdle and its like: an attempt wants to begin, and
+// is over.
 type (
-	tick struct{ messages.Peer }
+	dialWanted struct {
+		messages.Peers
+		peer    identity.ID
+		attempt uint64
+	}
+	dialOver struct {
+		messages.Peers
+		peer    identity.ID
+		attempt uint64
+	}
+)
+
+// What the actors of this package tell themselves.
+type (
+	tick struct {
+		messages.Peer
+		messages.Peers
+	}
 	// found are the addresses that the peerstore knows.
 	found struct {
 		messages.Peer
@@ -65,6 +122,10 @@ type (
 		dial    uint64
 		addrs   []ma.Multiaddr
 		skipped []dialplan.Skipped
+	}
+	connOver struct {
+		messages.Peer
+		name string
 	}
 	probed struct {
 		messages.Peer

@@ -12,9 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/peers/connset"
-	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/stream"
-	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
 // peer is the actor of one remote: it owns the set of its connections, and whoever waits for
@@ -23,40 +21,48 @@ type peer struct {
 	cfg    Config
 	id     identity.ID
 	parent actors.Ref[messages.Peers]
+	ledger *ledger
 
 	self  actors.Ref[messages.Peer]
 	rt    *actors.Runtime
 	set   *connset.Set
-	conns map[uint64]*conn
-	opens map[uint64]*messages.Open // waiting, by request
-	dials []actors.Reply[*stream.Conn]
+	conns map[string]*conn          // by the names of their actors
+	opens map[uint64]*messages.Open // waiting, by request; len <= connset's cap
+	calls []call                    // that wait for a connection; len <= maxDials
 	timer *actors.Timer
-	seen  uint64 // messages from peers so far
+	swept time.Time // when it is next looked for callers who have gone
 	req   uint64
-	plan  *dialing
 	last  error     // why the last dial failed
 	idle  time.Time // when it has been idle for long enough; zero: it is not
+	over  bool      // this incarnation has said goodbye
 
-	dialed  uint64 // dials so far
-	backoff dialplan.Backoff
+	plan     *dialing
+	attempts map[uint64]*attempt // under way, of this dial or earlier ones
+	// extra links of a dial that has got one already; they are closed when they arrive.
+	extra map[*messages.Link]struct{}
 }
 
-// conn is one connection.
-type conn struct {
-	info    *stream.Conn
-	ref     actors.Ref[messages.Session]
-	streams *actors.Holder
-	buffers *actors.Holder
-	busy    bool
-	ended   *messages.ConnEnded
+// call is somebody who waits for a connection.
+type call struct {
+	reply    actors.Reply[*stream.Conn]
+	deadline time.Time
+	link     *messages.Link // the one that it waits for; nil: any
 }
 
-func peerSpec(cfg Config, id identity.ID, parent actors.Ref[messages.Peers]) actors.Spec {
+// maxDials is how many calls wait for a connection with one peer. It stops a program that keeps
+// asking for a peer whose address swallows every dial.
+const maxDials = 1024
+
+// brieflyIdle is how long a peer keeps its actor of which there is nothing to remember. It stops
+// connections of endless identities, one after another, from becoming as many actors.
+const brieflyIdle = time.Second
+
+func peerSpec(cfg Config, id identity.ID, parent actors.Ref[messages.Peers], l *ledger) actors.Spec {
 	return actors.Spec{
 		Kind:    "peer",
-		New:     func() actor.Actor { return &peer{cfg: cfg, id: id, parent: parent} },
+		New:     func() actor.Actor { return &peer{cfg: cfg, id: id, parent: parent, ledger: l} },
 		Restart: actors.Transient,
-		Mailbox: actors.Mailbox{Data: 1 << 12},
+		Mailbox: actors.Mailbox{Data: maxCalls},
 	}
 }
 
@@ -65,67 +71,79 @@ func (p *peer) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		p.start(ctx)
-	case *openOn:
-		p.seen++
-		p.open(ctx, m.m)
-	case *dialOn:
-		p.seen++
-		p.wantConn(ctx, m)
-	case *addLink:
-		p.seen++
-		p.addLink(ctx, m)
-	case *identifiedOn:
-		p.seen++
-		p.set.Identified(slices.Contains(m.protocols, connset.Rule))
-	case *announceOn:
-		p.seen++
-		for _, id := range p.ids() {
-			_ = p.cfg.Identify.Control(&messages.ConnUp{Conn: p.conns[id].info, Session: p.conns[id].ref})
-		}
-	case *hangupOn:
-		p.seen++
-		p.hangup(m)
-	case *messages.LinkRefused:
-		p.seen++
-		p.linkFailed(m.Link, m.Err)
+	case *given:
+		m.settle()
+		p.given(ctx, m.m)
 	case *found:
 		p.found(ctx, m)
 	case *resolved:
-		p.resolved(ctx, m)
+		p.resolved(m)
 	case *messages.Dialled:
 		p.dialled(m)
 	case *messages.StreamsChanged:
 		p.streamsChanged(m)
 	case *messages.ConnEnded:
-		if c := p.conns[m.Conn]; c != nil {
+		if c := p.ledger.conns[m.Conn]; c != nil {
 			c.ended = m
 			p.set.Remove(m.Conn)
+		}
+	case *connOver:
+		if c := p.conns[m.name]; c != nil {
+			p.connGone(c, nil)
 		}
 	case *probed:
 		if m.err == nil {
 			p.set.Alive(m.conn)
 		}
 	case *tick:
-		p.tick(ctx)
+		p.tick()
 	case *actor.Terminated:
-		p.connGone(ctx)
+		p.childEnded(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		p.stopping()
-		return
+		p.goodbye()
 	}
-	p.drain(ctx)
+	if !p.over {
+		p.drain(ctx)
+	}
+}
+
+func (p *peer) given(ctx actor.Context, m any) {
+	switch m := m.(type) {
+	case *messages.Open:
+		p.open(ctx, m)
+	case *dialOn:
+		p.wantConn(ctx, m)
+	case *addLink:
+		p.addLink(ctx, m)
+	case *messages.LinkRefused:
+		p.linkFailed(m.Link, m.Err)
+	case *granted:
+		p.granted(ctx, m)
+	case *identifiedOn:
+		p.set.Identified(slices.Contains(m.protocols, connset.Rule))
+	case *announceOn:
+		for _, id := range p.ids() {
+			c := p.ledger.conns[id]
+			_ = p.cfg.Identify.Control(&messages.ConnUp{Conn: c.info, Session: c.ref})
+		}
+	case *hangupOn:
+		p.hangup(m)
+	}
 }
 
 func (p *peer) start(ctx actor.Context) {
 	p.self = actors.Self[messages.Peer](ctx)
 	p.rt = actors.RuntimeOf(ctx)
 	p.set = connset.New(connset.Config{
-		Self: p.cfg.Self, Peer: p.id, Cap: p.cfg.Limits.ConnsPerPeer,
+		Self: p.cfg.Self, Peer: p.id, Cap: connsPerPeer(p.cfg.Limits),
 		SpareIdle: p.cfg.SpareIdle, AgreedIdle: p.cfg.AgreedIdle,
 	})
-	p.conns = map[uint64]*conn{}
+	p.conns = map[string]*conn{}
 	p.opens = map[uint64]*messages.Open{}
+	p.attempts = map[uint64]*attempt{}
+	p.extra = map[*messages.Link]struct{}{}
 	p.timer = actors.NewTimer(ctx, &tick{})
+	p.farewell(actors.ErrRestarting) // what the last incarnation did not get to
 	actors.Publish(ctx, "peer", p.id.String())
 	_ = p.parent.Control(&messages.PeerStarted{Peer: p.id})
 }
@@ -146,23 +164,27 @@ func (p *peer) drain(ctx actor.Context) {
 		}
 	}
 	now := p.rt.Now()
-	busy := len(p.conns) > 0 || len(p.opens) > 0 || len(p.dials) > 0 || p.plan != nil
+	waited := len(p.opens) > 0 || len(p.calls) > 0
 	switch {
-	case busy:
+	case waited || len(p.ledger.conns) > 0 || p.plan != nil || len(p.attempts) > 0 || len(p.extra) > 0:
 		p.idle = time.Time{}
 	case p.idle.IsZero():
-		p.idle = now.Add(p.cfg.IdleFor)
+		p.idle = now.Add(p.patience())
 		actors.Publish(ctx, "last dial", p.lastFailure())
+	}
+	switch {
+	case !waited:
+		p.swept = time.Time{}
+	case p.swept.IsZero():
+		p.swept = now.Add(sweepEvery)
 	}
 	at, ok := p.set.Deadline()
 	if p.plan != nil {
-		if t, some := p.plan.d.Deadline(); some && (!ok || t.Before(at)) {
-			at, ok = t, true
-		}
+		t, some := p.plan.d.Deadline()
+		at, ok = sooner(at, ok, t, some)
 	}
-	if !p.idle.IsZero() && (!ok || p.idle.Before(at)) {
-		at, ok = p.idle, true
-	}
+	at, ok = sooner(at, ok, p.idle, !p.idle.IsZero())
+	at, ok = sooner(at, ok, p.swept, !p.swept.IsZero())
 	if ok {
 		p.timer.Set(at)
 	} else {
@@ -170,17 +192,37 @@ func (p *peer) drain(ctx actor.Context) {
 	}
 }
 
-func (p *peer) tick(ctx actor.Context) {
+func sooner(a time.Time, aOK bool, b time.Time, bOK bool) (time.Time, bool) {
+	if !aOK || bOK && b.Before(a) {
+		return b, bOK
+	}
+	return a, true
+}
+
+// patience is how long the actor stays without anything to do.
+func (p *peer) patience() time.Duration {
+	if p.last != nil || p.ledger.backoff.Len() > 0 {
+		return p.cfg.IdleFor
+	}
+	return min(brieflyIdle, p.cfg.IdleFor)
+}
+
+func (p *peer) tick() {
 	now := p.rt.Now()
 	p.set.HandleTimeout(now)
 	p.dialTimeout(now)
+	if !p.swept.IsZero() && !now.Before(p.swept) {
+		p.swept = time.Time{}
+		p.sweep(now)
+	}
 	if !p.idle.IsZero() && !now.Before(p.idle) {
 		p.idle = now.Add(p.cfg.IdleFor)
-		_ = p.parent.Control(&messages.PeerIdle{Peer: p.id, Seen: p.seen})
+		_ = p.parent.Control(&messages.PeerIdle{Peer: p.id, Seen: p.ledger.settled.Load()})
 	}
 }
 
-// ---- opens ----
+// ErrNotConnected answers an open that must not dial.
+var ErrNotConnected = errors.New("local: there is no connection with the peer, and the open must not dial")
 
 func (p *peer) open(ctx actor.Context, m *messages.Open) {
 	if m.Reply.Gone() {
@@ -202,11 +244,8 @@ func (p *peer) open(ctx actor.Context, m *messages.Open) {
 	}
 }
 
-// ErrNotConnected answers an open that must not dial.
-var ErrNotConnected = errors.New("local: there is no connection with the peer, and the open must not dial")
-
 func (p *peer) openOn(id uint64, m *messages.Open) {
-	c := p.conns[id]
+	c := p.ledger.conns[id]
 	if c == nil {
 		m.Reply.Fail(ErrNotConnected)
 		return
@@ -233,128 +272,34 @@ func (p *peer) failed(req uint64, err error) {
 	}
 }
 
-// ---- connections ----
-
-func (p *peer) addLink(ctx actor.Context, m *addLink) {
-	now := p.rt.Now()
-	err := p.set.Add(now, connset.Conn{ID: m.conn.ID, Outbound: m.conn.Direction == conduit.Outbound})
-	if err != nil {
-		m.link.Close()
-		p.release(m.conn.ID)
-		p.cfg.Hub.Emit(messages.Event{Kind: messages.EventRefused, Peer: p.id, Err: err})
-		p.linkFailed(m.link, err)
-		return
-	}
-	c := &conn{info: m.conn}
-	name := fmt.Sprintf("conn-%d", m.conn.ID)
-	c.streams = p.cfg.Streams.Holder(p.id.Short() + "/" + name)
-	c.buffers = p.cfg.Buffers.Holder(p.id.Short() + "/" + name)
-	spec := p.cfg.Session(SessionJob{Conn: m.conn, Link: m.link, Owner: p.self, Streams: c.streams, Buffers: c.buffers})
-	spec.Name = name
-	c.ref, err = actors.Spawn[messages.Session](ctx, spec)
-	if err != nil {
-		panic(err) // the name is ours and new: a bug
-	}
-	p.conns[m.conn.ID] = c
-	if len(p.conns) == 1 {
-		_ = p.cfg.Book.Control(&messages.Connectedness{Peer: p.id, Connected: true})
-	}
-	_ = p.cfg.Identify.Control(&messages.ConnUp{Conn: m.conn, Session: c.ref})
-	p.cfg.Hub.Emit(messages.Event{Kind: messages.EventConnected, At: now, Peer: p.id, Conn: m.conn, Path: c.ref.Path()})
-	p.linked(m.link, m.conn)
-}
-
-func (p *peer) streamsChanged(m *messages.StreamsChanged) {
-	c := p.conns[m.Conn]
-	switch {
-	case c == nil:
-	case m.Streams > 0 && !c.busy:
-		c.busy = true
-		p.set.StreamOpened(m.Conn)
-	case m.Streams == 0 && c.busy:
-		c.busy = false
-		p.set.StreamEnded(p.rt.Now(), m.Conn)
-	}
-}
-
-// connGone gives back what a connection held, whatever ended it.
-func (p *peer) connGone(ctx actor.Context) {
-	for id, c := range p.conns { // order-free: one matches at most
-		if !actors.EndedRef(ctx, c.ref) {
-			continue
+// sweep forgets those who wait no longer, and ends a dial that nobody waits for.
+func (p *peer) sweep(now time.Time) {
+	var gone []uint64
+	for req, m := range p.opens { // order-free: sorted below
+		if m.Reply.Gone() {
+			gone = append(gone, req)
 		}
-		delete(p.conns, id)
-		p.set.Remove(id)
-		p.free(c)
-		p.release(id)
-		e := messages.Event{Kind: messages.EventDisconnected, At: p.rt.Now(), Peer: p.id, Conn: c.info}
-		if c.ended != nil {
-			e.Code, e.Remote, e.Err = c.ended.Code, c.ended.Remote, c.ended.Err
-		} else if end, ok := actors.ChildEnd(ctx); ok {
-			e.Err = end.Err
+	}
+	slices.Sort(gone)
+	for _, req := range gone {
+		p.set.Cancel(req)
+		delete(p.opens, req)
+	}
+	p.calls = slices.DeleteFunc(p.calls, func(c call) bool {
+		if !c.deadline.IsZero() && !now.Before(c.deadline) {
+			c.reply.Fail(connset.ErrNoConnection)
 		}
-		p.cfg.Hub.Emit(e)
-		_ = p.cfg.Identify.Control(&messages.ConnDown{Conn: id})
-		if len(p.conns) == 0 {
-			_ = p.cfg.Book.Control(&messages.Connectedness{Peer: p.id, Connected: false})
-		}
-		return
+		return c.reply.Gone()
+	})
+	if p.plan != nil && len(p.opens) == 0 && len(p.calls) == 0 {
+		p.stopDial(errUnwanted)
 	}
 }
 
-func (p *peer) free(c *conn) {
-	c.streams.Close()
-	c.buffers.Close()
-}
-
-func (p *peer) release(id uint64) {
-	_ = p.parent.Control(&messages.ConnReleased{Peer: p.id, Conn: id})
-}
-
-func (p *peer) close(id uint64, code uint32, reason string) {
-	if c := p.conns[id]; c != nil {
-		_ = c.ref.Control(&messages.CloseConn{Code: code, Reason: reason})
+// lastFailure is for the tree.
+func (p *peer) lastFailure() string {
+	if p.last == nil {
+		return ""
 	}
-}
-
-func (p *peer) hangup(m *hangupOn) {
-	p.stopDial(errors.New("local: the peer was hung up on"))
-	for _, id := range p.ids() {
-		p.close(id, m.code, m.reason)
-	}
-}
-
-func (p *peer) ids() []uint64 {
-	out := make([]uint64, 0, len(p.conns))
-	for id := range p.conns { // order-free: sorted below
-		out = append(out, id)
-	}
-	slices.Sort(out)
-	return out
-}
-
-func (p *peer) probe(id uint64) {
-	c := p.conns[id]
-	if c == nil {
-		return
-	}
-	self := p.self
-	r := actors.NewReply(c.ref, func(_ time.Duration, err error) { _ = self.Control(&probed{conn: id, err: err}) })
-	_ = c.ref.Control(&messages.Probe{Reply: r})
-}
-
-// stopping is the last turn: connections are children and end by themselves; what they held is
-// given back here because nobody else will see their end.
-func (p *peer) stopping() {
-	p.stopDial(actors.ErrStopped)
-	for _, id := range p.ids() {
-		c := p.conns[id]
-		p.free(c)
-		p.release(id)
-		_ = p.cfg.Identify.Control(&messages.ConnDown{Conn: id})
-		p.cfg.Hub.Emit(messages.Event{Kind: messages.EventDisconnected, At: p.rt.Now(), Peer: p.id, Conn: c.info, Err: actors.ErrStopped})
-	}
-	if len(p.conns) > 0 {
-		_ = p.cfg.Book.Control(&messages.Connectedness{Peer: p.id, Connected: false})
-	}
+	return fmt.Sprint(p.last)
 }

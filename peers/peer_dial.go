@@ -3,7 +3,8 @@ package peers
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -11,6 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/messages"
+	"github.com/troupe-p2p/troupe/peers/connset"
 	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/stream"
 
@@ -22,19 +24,33 @@ type dialing struct {
 	id       uint64
 	d        *dialplan.Dial
 	explicit bool // somebody asked for the dial itself: no backoff
+	reached  bool // the peer was reached in another way
 	pending  int  // sources of addresses that have not answered
-	attempts map[int]actors.Ref[any]
 	linking  map[*messages.Link]int
+	names    []*actors.Task
+}
+
+// attempt is one attempt of a dial. It outlives the dial until its outcome has come.
+type attempt struct {
+	job  DialJob
+	dial uint64
+	n    int             // in its dial
+	ref  actors.Ref[any] // zero: it waits for its permit
+	// stopped: nobody wants what comes of it.
+	stopped bool
 }
 
 // maxNames is how many addresses with DNS names one dial resolves. Attack: a record full of names
 // that makes this node ask for each.
 const maxNames = 8
 
-var errConnected = errors.New("local: a connection came about in another way")
+var (
+	errConnected = errors.New("local: a connection came about in another way")
+	errUnwanted  = errors.New("local: nobody waits for the connection any more")
+	errHungUp    = errors.New("local: the peer was hung up on")
+)
 
-// attemptID names attempt n of a dial in messages: a late answer to an earlier dial must not
-// count.
+// attemptID names attempt n of a dial in messages.
 func (p *dialing) attemptID(n int) uint64 { return p.id<<16 | uint64(n) }
 
 // wantConn answers with a connection, dialling for one if there is none.
@@ -42,64 +58,81 @@ func (p *peer) wantConn(ctx actor.Context, m *dialOn) {
 	if m.m.Reply.Gone() {
 		return
 	}
-	if id, ok := p.set.Best(false); ok && !m.linked {
-		m.m.Reply.Answer(p.conns[id].info)
+	if id, ok := p.set.Best(false); ok && m.link == nil {
+		m.m.Reply.Answer(p.ledger.conns[id].info)
 		return
 	}
-	p.dials = append(p.dials, m.m.Reply)
-	if !m.linked {
+	if len(p.calls) >= maxDials {
+		m.m.Reply.Fail(connset.ErrWaiting)
+		return
+	}
+	p.calls = append(p.calls, call{m.m.Reply, m.m.Deadline, m.link})
+	if m.link == nil {
 		p.dial(ctx, m.m.Addrs, true)
 	}
 }
 
 // dial starts a dial, or adds addresses to the one under way.
 func (p *peer) dial(ctx actor.Context, given []ma.Multiaddr, explicit bool) {
-	now := p.rt.Now()
-	if p.plan == nil {
-		p.dialed++
-		p.plan = &dialing{
-			id: p.dialed, explicit: explicit, pending: 1,
-			attempts: map[int]actors.Ref[any]{}, linking: map[*messages.Link]int{},
-		}
-		p.plan.d = dialplan.NewDial(dialplan.Config{Each: p.cfg.DialTimeout}, now, p.id, nil, nil, true)
-		self, id := p.self, p.plan.id
-		r := actors.NewReply(p.cfg.Book, func(as []ma.Multiaddr, err error) {
-			_ = self.Control(&found{dial: id, addrs: as, err: err})
-		})
-		_ = p.cfg.Book.Control(&messages.Lookup{Peer: p.id, Reply: r})
+	switch {
+	case p.plan == nil:
+		p.ledger.dials++
+		p.plan = &dialing{id: p.ledger.dials, explicit: explicit, linking: map[*messages.Link]int{}}
+		p.plan.d = dialplan.NewDial(dialplan.Config{Each: p.cfg.DialTimeout}, p.rt.Now(), p.id, nil, nil, true)
+		p.lookup()
+	case explicit && !p.plan.explicit:
+		p.plan.explicit = true
+		p.lookup() // for those that were left out because they had failed a short time ago
 	}
-	p.plan.explicit = p.plan.explicit || explicit
 	p.add(ctx, given)
+}
+
+// lookup asks the peerstore.
+func (p *peer) lookup() {
+	p.plan.pending++
+	self, id := p.self, p.plan.id
+	r := actors.NewReply(p.cfg.Book, func(as []ma.Multiaddr, err error) {
+		_ = self.Control(&found{dial: id, addrs: as, err: err})
+	})
+	_ = p.cfg.Book.Control(&messages.Lookup{Peer: p.id, Reply: r})
 }
 
 // add gives the dial what is known now; names go to the resolver first.
 func (p *peer) add(ctx actor.Context, as []ma.Multiaddr) {
 	var plain, names []ma.Multiaddr
+	var skipped []dialplan.Skipped
 	for _, a := range as {
-		if addrs.HasDNS(a) && len(names) < maxNames {
-			names = append(names, p.withID(a))
-		} else {
+		switch {
+		case p.cfg.Resolve == nil || !addrs.HasDNS(a):
 			plain = append(plain, a)
+		case len(names) < maxNames:
+			names = append(names, p.withID(a))
+		default:
+			skipped = append(skipped, dialplan.Skipped{Addr: a, Err: dialplan.ErrTooMany})
 		}
 	}
-	if len(names) > 0 && p.cfg.Resolve != nil {
-		p.plan.pending++
-		id, resolve := p.plan.id, p.cfg.Resolve
-		actors.StartTask(ctx, "resolve", func(ctx context.Context) any {
-			out := &resolved{dial: id}
-			for _, a := range names {
-				got, err := resolve(ctx, a)
-				if err != nil {
-					out.skipped = append(out.skipped, dialplan.Skipped{Addr: a, Err: err})
-				}
-				out.addrs = append(out.addrs, got...)
-			}
-			return out
-		}, func(e *actors.PanicError) any {
-			return &resolved{dial: id, skipped: []dialplan.Skipped{{Addr: names[0], Err: e}}}
-		})
+	if len(names) > 0 {
+		p.resolve(ctx, names)
 	}
-	p.rank(plain, nil)
+	p.rank(plain, skipped)
+}
+
+func (p *peer) resolve(ctx actor.Context, names []ma.Multiaddr) {
+	p.plan.pending++
+	id, resolve := p.plan.id, p.cfg.Resolve
+	p.plan.names = append(p.plan.names, actors.StartTask(ctx, "resolve", func(ctx context.Context) any {
+		out := &resolved{dial: id}
+		for _, a := range names {
+			got, err := resolve(ctx, a)
+			if err != nil {
+				out.skipped = append(out.skipped, dialplan.Skipped{Addr: a, Err: err})
+			}
+			out.addrs = append(out.addrs, got...)
+		}
+		return out
+	}, func(e *actors.PanicError) any {
+		return &resolved{dial: id, skipped: []dialplan.Skipped{{Addr: names[0], Err: e}}}
+	}))
 }
 
 // withID puts the peer's ID behind a name that may stand for many peers.
@@ -117,7 +150,7 @@ func (p *peer) rank(as []ma.Multiaddr, skipped []dialplan.Skipped) {
 		CanDial: func(a ma.Multiaddr) bool { return p.cfg.CanDial(a) == nil },
 	}
 	if !p.plan.explicit {
-		in.Backoff = &p.backoff
+		in.Backoff = &p.ledger.backoff
 	}
 	plan, not := dialplan.Rank(now, in)
 	p.plan.d.Add(now, plan, append(skipped, not...), p.plan.pending > 0)
@@ -131,7 +164,7 @@ func (p *peer) found(ctx actor.Context, m *found) {
 	p.add(ctx, m.addrs)
 }
 
-func (p *peer) resolved(_ actor.Context, m *resolved) {
+func (p *peer) resolved(m *resolved) {
 	if p.plan == nil || p.plan.id != m.dial {
 		return
 	}
@@ -148,107 +181,182 @@ func (p *peer) drainDial(ctx actor.Context) {
 		}
 		switch e := e.(type) {
 		case dialplan.Start:
-			p.startAttempt(ctx, e)
+			p.startAttempt(e)
 		case dialplan.Stop:
-			if ref, ok := p.plan.attempts[e.N]; ok {
-				delete(p.plan.attempts, e.N)
-				ref.Stop()
-			}
+			p.stopAttempt(p.attempts[p.plan.attemptID(e.N)])
 		case dialplan.Ended:
 			p.dialEnded(e.Err)
 		}
 	}
 }
 
-func (p *peer) startAttempt(ctx actor.Context, e dialplan.Start) {
-	ref, err := actors.Spawn[any](ctx, p.cfg.Dial(DialJob{
+// startAttempt asks for a permit; the attempt begins when it is granted.
+func (p *peer) startAttempt(e dialplan.Start) {
+	a := &attempt{dial: p.plan.id, n: e.N, job: DialJob{
 		Attempt: p.plan.attemptID(e.N), Addr: e.Addr, Expect: p.id, Timeout: e.Timeout, Owner: p.self,
-	}))
-	if err != nil {
-		p.plan.d.HandleFailed(p.rt.Now(), e.N, err)
-		return
+	}}
+	p.attempts[a.job.Attempt] = a
+	if err := p.parent.Control(&dialWanted{peer: p.id, attempt: a.job.Attempt}); err != nil {
+		delete(p.attempts, a.job.Attempt) // peers has failed, and is about to restart this actor too
+		p.plan.d.HandleFailed(p.rt.Now(), a.n, err)
 	}
-	p.plan.attempts[e.N] = ref
+}
+
+func (p *peer) granted(ctx actor.Context, m *granted) {
+	a := p.attempts[m.attempt]
+	if a == nil {
+		return // it has been stopped since, and has said so
+	}
+	err := m.err
+	if err == nil {
+		a.ref, err = actors.Spawn[any](ctx, dialSpec(p.cfg, a.job))
+	}
+	if err != nil {
+		p.forget(a)
+		p.plan.d.HandleFailed(p.rt.Now(), a.n, err) // of this plan: what waits is stopped with its plan
+	}
+}
+
+// stopAttempt ends an attempt of the plan. When the peer was reached in another way it may go on
+// to its end: the other way may be the remote's own dial to us, and if both sides gave up their
+// own one for the other's there would be nothing left.
+func (p *peer) stopAttempt(a *attempt) {
+	switch {
+	case a == nil:
+	case a.ref.IsZero():
+		p.forget(a)
+	case !p.plan.reached:
+		a.stopped = true
+		a.ref.Stop()
+	}
+}
+
+// forget says that an attempt is over.
+func (p *peer) forget(a *attempt) {
+	delete(p.attempts, a.job.Attempt)
+	_ = p.parent.Control(&dialOver{peer: p.id, attempt: a.job.Attempt})
 }
 
 // dialled takes the outcome of one attempt; a link goes through peers, which admits it.
 func (p *peer) dialled(m *messages.Dialled) {
-	if p.plan == nil || m.Attempt>>16 != p.plan.id {
+	a := p.attempts[m.Attempt]
+	if a == nil || a.stopped {
 		m.Discard(errConnected)
+		if a != nil {
+			p.forget(a)
+		}
 		return
 	}
-	n := int(m.Attempt & 0xffff)
-	delete(p.plan.attempts, n)
+	p.forget(a)
+	current := p.plan != nil && p.plan.id == a.dial
 	if m.Err != nil {
-		p.attemptFailed(n, m.Err)
+		if current {
+			p.attemptFailed(a, m.Err)
+		}
 		return
 	}
-	p.plan.linking[m.Link] = n
-	_ = p.parent.Control(&messages.Arrived{Link: m.Link})
+	if current {
+		p.plan.linking[m.Link] = a.n
+	}
+	if err := p.parent.Control(&messages.Arrived{Link: m.Link}); err != nil {
+		p.linkFailed(m.Link, err) // peers has failed, and is about to restart this actor too
+	}
 }
 
-func (p *peer) attemptFailed(n int, err error) {
+func (p *peer) attemptFailed(a *attempt, err error) {
 	now := p.rt.Now()
-	if a := p.plan.d.Addr(n); a != nil {
-		p.backoff.Failed(now, p.rt.Rand(), p.id, a, err)
-	}
-	p.plan.d.HandleFailed(now, n, err)
+	p.ledger.backoff.Failed(now, p.rt.Rand(), p.id, a.job.Addr, err)
+	p.plan.d.HandleFailed(now, a.n, err)
 }
 
 // linked: a link of ours has become a connection, or any other way led to one.
 func (p *peer) linked(l *messages.Link, c *stream.Conn) {
-	p.backoff.Worked(p.id)
-	for _, r := range p.dials {
-		r.Answer(c)
+	p.ledger.backoff.Worked(p.id)
+	p.last = nil
+	for _, w := range p.calls {
+		w.reply.Answer(c)
 	}
-	p.dials = nil
+	p.calls = nil
 	if p.plan == nil {
 		return
 	}
-	if n, ok := p.plan.linking[l]; ok {
+	n, ours := p.plan.linking[l]
+	delete(p.plan.linking, l)
+	if ours {
+		p.unlink()
 		p.plan.d.HandleWon(p.rt.Now(), n)
 		return
 	}
+	p.plan.reached = true
 	p.plan.d.Cancel(errConnected)
 }
 
+// unlink makes the links that are on their way unwelcome.
+func (p *peer) unlink() {
+	for l := range p.plan.linking { // order-free: from one set into another
+		p.extra[l] = struct{}{}
+	}
+	clear(p.plan.linking)
+}
+
+// linkFailed: a link does not become a connection.
 func (p *peer) linkFailed(l *messages.Link, err error) {
+	delete(p.extra, l)
 	if p.plan != nil {
 		if n, ok := p.plan.linking[l]; ok {
 			delete(p.plan.linking, l)
 			p.plan.d.HandleFailed(p.rt.Now(), n, err)
-			return
 		}
 	}
-	if p.plan == nil && p.set.Len() == 0 {
-		p.failDials(err)
-	}
+	p.calls = slices.DeleteFunc(p.calls, func(w call) bool {
+		if w.link == nil || w.link != l {
+			return false
+		}
+		if id, ok := p.set.Best(false); ok {
+			w.reply.Answer(p.ledger.conns[id].info) // that peer answers, and there is one already
+		} else {
+			w.reply.Fail(err)
+		}
+		return true
+	})
 }
 
 func (p *peer) dialEnded(err error) {
-	for _, ref := range p.plan.attempts { // order-free: all are stopped
-		ref.Stop()
+	for _, t := range p.plan.names {
+		t.Cancel()
+	}
+	lost := err != nil && !errors.Is(err, errConnected)
+	if lost {
+		p.unlink()
 	}
 	p.plan = nil
-	if err == nil || errors.Is(err, errConnected) {
+	if !lost {
 		return
 	}
 	p.last = err
 	p.set.Fail(err)
-	p.failDials(err)
+	p.calls = slices.DeleteFunc(p.calls, func(w call) bool {
+		if w.link == nil {
+			w.reply.Fail(err)
+		}
+		return w.link == nil
+	})
 }
 
-func (p *peer) failDials(err error) {
-	for _, r := range p.dials {
-		r.Fail(err)
-	}
-	p.dials = nil
-}
-
+// stopDial ends the dial and every attempt at once, those of earlier dials too.
 func (p *peer) stopDial(err error) {
 	if p.plan != nil {
+		p.plan.reached = false
 		p.plan.d.Cancel(err)
 		p.dialEnded(err)
+	}
+	for _, n := range slices.Sorted(maps.Keys(p.attempts)) { // order-free: sorted
+		if a := p.attempts[n]; a.ref.IsZero() {
+			p.forget(a)
+		} else {
+			a.stopped = true
+			a.ref.Stop()
+		}
 	}
 }
 
@@ -256,12 +364,4 @@ func (p *peer) dialTimeout(now time.Time) {
 	if p.plan != nil {
 		p.plan.d.HandleTimeout(now)
 	}
-}
-
-// lastFailure is for the tree.
-func (p *peer) lastFailure() string {
-	if p.last == nil {
-		return ""
-	}
-	return fmt.Sprint(p.last)
 }

@@ -1,9 +1,11 @@
 package peers
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +26,7 @@ type Config struct {
 	Self   identity.ID
 	Limits limits.Limits
 	Hub    *actors.Hub[messages.Event]
-	// State belongs to the node.
+	// State belongs to the node. Default: one that does not outlive the actor's spec.
 	State *State
 
 	Book     actors.Ref[messages.Book]
@@ -46,7 +48,8 @@ type Config struct {
 	DialTimeout time.Duration
 	// SpareIdle and AgreedIdle are connset's; zero means its defaults.
 	SpareIdle, AgreedIdle time.Duration
-	// IdleFor is how long a peer without connections and work keeps its actor. Default 10 s.
+	// IdleFor is how long a peer without connections and work keeps its actor after a dial that
+	// failed; after anything else it is a second at most. Default 10 s.
 	IdleFor time.Duration
 }
 
@@ -68,8 +71,17 @@ type DialJob struct {
 	Owner   actors.Ref[messages.Peer]
 }
 
-// State outlives the actor: numbers that must not repeat.
-type State struct{ conns uint64 }
+// State outlives the actor: numbers that must not repeat, and what peers are remembered by that
+// have no actor now.
+type State struct {
+	conns, dials, peers uint64
+	failures            failures
+}
+
+// maxCalls is how many calls and arrivals may wait for peers, and how many calls for one peer.
+// It stops a program that asks faster than it is answered, and remotes that finish handshakes
+// faster than their connections are made: calls are refused with an answer, links are closed.
+const maxCalls = 1 << 14
 
 // Spec is how to spawn the supervisor of all remotes.
 func Spec(cfg Config) actors.Spec {
@@ -79,31 +91,38 @@ func Spec(cfg Config) actors.Spec {
 	if cfg.IdleFor <= 0 {
 		cfg.IdleFor = 10 * time.Second
 	}
+	if cfg.State == nil {
+		cfg.State = &State{}
+	}
 	return actors.Spec{
 		Name: "peers",
 		New:  func() actor.Actor { return newPeers(cfg) },
 		// A peer that fails over and over is ended, never the node.
 		Children: actors.Strategy{Exceeded: actors.StopChild},
-		Mailbox:  actors.Mailbox{Data: 1 << 14},
+		Mailbox:  actors.Mailbox{Data: maxCalls},
 	}
 }
 
 type peers struct {
 	cfg     Config
 	self    actors.Ref[messages.Peers]
+	timer   *actors.Timer // sweeps
 	account *limits.Account
+	permits permits
 	remotes map[identity.ID]*remote
+	named   map[string]*remote // by the names of their actors, those that are stopping too
 	// anonymous dials: to an address, whoever answers there.
 	anonymous map[uint64]*anonymousDial
-	lastDial  uint64
 }
 
 // remote is what peers knows of one peer's actor.
 type remote struct {
-	id    identity.ID
-	ref   actors.Ref[messages.Peer]
-	given uint64 // messages that it was given
-	conns map[uint64]held
+	id     identity.ID
+	ref    actors.Ref[messages.Peer]
+	ledger *ledger
+	given  uint64 // messages that it was given
+	conns  map[uint64]held
+	dials  map[uint64]*permit // by attempt
 }
 
 // held is one connection's reservation.
@@ -112,30 +131,35 @@ type held struct {
 	conn  *stream.Conn
 }
 
-type anonymousDial struct {
-	reply actors.Reply[*stream.Conn]
-	job   DialJob
-}
-
 // ErrSelf refuses to dial this very node.
 var ErrSelf = errors.New("local: that is this node itself")
 
 func newPeers(cfg Config) *peers {
+	l := cfg.Limits
+	if l.ConnsPerPeer >= 0 {
+		// A peer's own actor keeps to the limit, and makes room for a newcomer by closing a
+		// connection that is not in use; until that has ended it counts here.
+		l.ConnsPerPeer = 2 * connsPerPeer(cfg.Limits)
+	}
+	account := limits.New(l)
 	return &peers{
-		cfg: cfg, account: limits.New(cfg.Limits),
-		remotes: map[identity.ID]*remote{}, anonymous: map[uint64]*anonymousDial{},
+		cfg: cfg, account: account, permits: permits{account: account},
+		remotes: map[identity.ID]*remote{}, named: map[string]*remote{}, anonymous: map[uint64]*anonymousDial{},
 	}
 }
+
+func connsPerPeer(l limits.Limits) int { return l.WithDefaults().ConnsPerPeer }
 
 // Receive implements actor.Actor.
 func (p *peers) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		p.self = actors.Self[messages.Peers](ctx)
+		p.timer = actors.NewTimer(ctx, &tick{})
 	case *messages.Open:
 		if r := p.want(ctx, m.Peer, m.Reply.Fail); r != nil {
 			actors.MoveTo(m.Reply, r.ref)
-			p.give(r, &openOn{m: m})
+			p.pass(r, m)
 		}
 	case *messages.Dial:
 		p.dial(ctx, m)
@@ -143,11 +167,17 @@ func (p *peers) Receive(ctx actor.Context) {
 		p.arrived(ctx, m.Link)
 	case *messages.Dialled:
 		p.anonymousDialled(ctx, m)
+	case *dialWanted:
+		p.dialWanted(ctx, m)
+	case *dialOver:
+		if r := p.remotes[m.peer]; r != nil {
+			p.endDial(ctx, r, m.attempt)
+		}
 	case *messages.ConnReleased:
 		p.released(m)
 	case *messages.PeerStarted:
 		if r := p.remotes[m.Peer]; r != nil {
-			p.releaseAll(r)
+			p.endDials(ctx, r)
 		}
 	case *messages.PeerIdle:
 		p.idle(m)
@@ -165,8 +195,10 @@ func (p *peers) Receive(ctx actor.Context) {
 		for _, r := range p.inOrder() {
 			p.give(r, &announceOn{})
 		}
+	case *tick:
+		p.sweep(ctx)
 	case *actor.Terminated:
-		p.peerEnded(ctx)
+		p.childEnded(ctx)
 	}
 }
 
@@ -183,77 +215,52 @@ func (p *peers) want(ctx actor.Context, id identity.ID, refuse func(error)) *rem
 	if r := p.remotes[id]; r != nil {
 		return r
 	}
-	ref, err := actors.Spawn[messages.Peer](ctx, peerSpec(p.cfg, id, p.self))
+	l := &ledger{conns: map[uint64]*conn{}, backoff: p.cfg.State.failures.take(id)}
+	spec := peerSpec(p.cfg, id, p.self, l)
+	p.cfg.State.peers++
+	spec.Name = "peer-" + strconv.FormatUint(p.cfg.State.peers, 10)
+	ref, err := actors.Spawn[messages.Peer](ctx, spec)
 	if err != nil {
 		refuse(err)
 		return nil
 	}
-	r := &remote{id: id, ref: ref, conns: map[uint64]held{}}
-	p.remotes[id] = r
+	r := &remote{id: id, ref: ref, ledger: l, conns: map[uint64]held{}, dials: map[uint64]*permit{}}
+	p.remotes[id], p.named[spec.Name] = r, r
 	return r
 }
 
-func (p *peers) give(r *remote, m messages.Peer) {
+// give tells a peer what the node itself has to say.
+func (p *peers) give(r *remote, m any) {
 	r.given++
-	_ = r.ref.Control(m)
+	_ = r.ref.Control(&given{m: m, to: r.ledger})
+}
+
+// pass hands a call on to a peer, or answers that too many wait.
+func (p *peers) pass(r *remote, m any) {
+	r.given++
+	_ = r.ref.Send(&given{m: m, to: r.ledger})
 }
 
 func (p *peers) dial(ctx actor.Context, m *messages.Dial) {
-	if m.Peer != "" || len(m.Addrs) != 1 {
-		if r := p.want(ctx, m.Peer, m.Reply.Fail); r != nil {
-			actors.MoveTo(m.Reply, r.ref)
-			p.give(r, &dialOn{m: m})
-		}
+	if m.Peer == "" && len(m.Addrs) == 1 {
+		p.dialAnonymous(ctx, m)
 		return
 	}
-	if err := p.cfg.CanDial(m.Addrs[0]); err != nil {
-		m.Reply.Fail(err)
-		return
-	}
-	p.lastDial++
-	job := DialJob{
-		Attempt: p.lastDial, Addr: m.Addrs[0], Timeout: p.cfg.DialTimeout, Owner: actors.Cast[messages.Peer](p.self),
-	}
-	if _, err := actors.Spawn[any](ctx, p.cfg.Dial(job)); err != nil {
-		m.Reply.Fail(err)
-		return
-	}
-	p.anonymous[p.lastDial] = &anonymousDial{m.Reply, job}
-}
-
-func (p *peers) anonymousDialled(ctx actor.Context, m *messages.Dialled) {
-	a := p.anonymous[m.Attempt]
-	delete(p.anonymous, m.Attempt)
-	switch {
-	case a == nil:
-		m.Discard(actors.ErrStopped)
-	case m.Err != nil:
-		a.reply.Fail(fmt.Errorf("dialling %s: %w", a.job.Addr, m.Err))
-	default:
-		r := p.want(ctx, m.Link.Peer, a.reply.Fail)
-		if r == nil {
-			m.Link.Close()
-			return
-		}
-		// The connection is the first answer to a dial that wants any.
-		actors.MoveTo(a.reply, r.ref)
-		p.give(r, &dialOn{m: &messages.Dial{Peer: m.Link.Peer, Reply: a.reply}, linked: true})
-		p.arrived(ctx, m.Link)
+	if r := p.want(ctx, m.Peer, m.Reply.Fail); r != nil {
+		actors.MoveTo(m.Reply, r.ref)
+		p.pass(r, &dialOn{m: m})
 	}
 }
 
-// arrived admits a link or closes it.
+// arrived admits a link or closes it. Nothing is spawned for one that is refused.
 func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
+	now := actors.RuntimeOf(ctx).Now()
 	refuse := func(err error) {
 		l.Close()
-		p.cfg.Hub.Emit(messages.Event{Kind: messages.EventRefused, Peer: l.Peer, Err: err})
+		p.cfg.Hub.Emit(messages.Event{Kind: messages.EventRefused, At: now, Peer: l.Peer, Err: err})
 		if r := p.remotes[l.Peer]; r != nil {
 			p.give(r, &messages.LinkRefused{Link: l, Err: err})
 		}
-	}
-	r := p.want(ctx, l.Peer, refuse)
-	if r == nil {
-		return
 	}
 	side := limits.Remote
 	if l.Endpoints.Direction == conduit.Outbound {
@@ -264,17 +271,22 @@ func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 		refuse(err)
 		return
 	}
+	r := p.want(ctx, l.Peer, refuse)
+	if r == nil {
+		p.account.Release(token)
+		return
+	}
 	p.cfg.State.conns++
 	conn := &stream.Conn{
 		Endpoints: l.Endpoints, ID: p.cfg.State.conns, Peer: l.Peer, Key: l.PublicKey,
 		Security: l.Secured.Security, Muxer: l.Secured.Muxer, Early: l.Secured.Early,
-		Since: actors.RuntimeOf(ctx).Now(),
+		Since: now,
 	}
 	if f := p.cfg.Explain; f != nil {
 		conn.Explain = func(op string, err error) error { return f(op, l.Peer, err) }
 	}
 	r.conns[conn.ID] = held{token, conn}
-	p.give(r, &addLink{conn: conn, link: l})
+	p.give(r, &addLink{conn: conn, link: l, from: p.self})
 }
 
 func (p *peers) released(m *messages.ConnReleased) {
@@ -288,11 +300,29 @@ func (p *peers) released(m *messages.ConnReleased) {
 	}
 }
 
-func (p *peers) releaseAll(r *remote) {
-	for _, h := range r.conns { // order-free: releasing commutes
-		p.account.Release(h.token)
+func (p *peers) dialWanted(ctx actor.Context, m *dialWanted) {
+	r := p.remotes[m.peer]
+	if r == nil || r.dials[m.attempt] != nil {
+		return
 	}
-	clear(r.conns)
+	pm := &permit{peer: m.peer, begin: func(_ actor.Context, err error) {
+		p.give(r, &granted{attempt: m.attempt, err: err})
+	}}
+	r.dials[m.attempt] = pm
+	p.permits.want(ctx, pm)
+}
+
+func (p *peers) endDial(ctx actor.Context, r *remote, attempt uint64) {
+	pm := r.dials[attempt]
+	delete(r.dials, attempt)
+	p.permits.end(ctx, pm)
+}
+
+func (p *peers) endDials(ctx actor.Context, r *remote) {
+	attempts := slices.Sorted(maps.Keys(r.dials)) // order-free: sorted
+	for _, n := range attempts {
+		p.endDial(ctx, r, n)
+	}
 }
 
 // idle stops a peer's actor, unless it has been given something since it said so.
@@ -305,14 +335,34 @@ func (p *peers) idle(m *messages.PeerIdle) {
 	r.ref.Stop()
 }
 
-// peerEnded: an actor that ended by itself takes nothing along but its own connections.
-func (p *peers) peerEnded(ctx actor.Context) {
-	for _, r := range p.remotes { // order-free: one matches at most
-		if actors.EndedRef(ctx, r.ref) {
-			p.releaseAll(r)
-			delete(p.remotes, r.id)
-			return
-		}
+func (p *peers) childEnded(ctx actor.Context) {
+	end, ok := actors.ChildEnd(ctx)
+	if !ok {
+		return
+	}
+	if r := p.named[end.Name]; r != nil {
+		p.peerEnded(ctx, r, end)
+		return
+	}
+	// After an orderly end the outcome is on its way: Terminated overtakes it.
+	if n, ok := dialNumber(end.Name); ok && end.Err != nil {
+		p.anonymousEnded(ctx, n, end.Err)
+	}
+}
+
+// peerEnded gives back all that the actor of a peer held, whatever ended it.
+func (p *peers) peerEnded(ctx actor.Context, r *remote, end actors.End) {
+	delete(p.named, end.Name)
+	if p.remotes[r.id] == r {
+		delete(p.remotes, r.id)
+	}
+	for _, h := range r.conns { // order-free: releasing commutes
+		p.account.Release(h.token)
+	}
+	clear(r.conns)
+	p.endDials(ctx, r)
+	if p.remotes[r.id] == nil && !errors.Is(end.Err, actors.ErrAbandoned) {
+		p.cfg.State.failures.keep(r.id, r.ledger.backoff)
 	}
 }
 
@@ -332,6 +382,6 @@ func (p *peers) list() []*stream.Conn {
 			out = append(out, h.conn)
 		}
 	}
-	slices.SortFunc(out, func(a, b *stream.Conn) int { return int(int64(a.ID) - int64(b.ID)) })
+	slices.SortFunc(out, func(a, b *stream.Conn) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
