@@ -123,6 +123,7 @@ func (r *reader) Receive(ctx actor.Context) {
 		}
 	case *actor.Stopping:
 		r.report(stream.ErrConnClosed)
+		r.letGo()
 	}
 }
 
@@ -154,6 +155,11 @@ func (r *reader) fail(code uint32, err error) {
 	r.report(err)
 	r.timer.Stop()
 	r.s.Fail(code, err)
+	r.letGo()
+}
+
+// letGo gives back what waits for the verdict.
+func (r *reader) letGo() {
 	if d := r.held; d != nil {
 		r.held = nil
 		d.Release()

@@ -35,7 +35,7 @@ type Config struct {
 	Agent string
 	// ProtocolVersion names the network. Default DefaultProtocolVersion.
 	ProtocolVersion string
-	// State belongs to the node. Required.
+	// State belongs to the node. Default: a new one.
 	State *State
 
 	Book actors.Ref[messages.Book]
@@ -103,6 +103,9 @@ type State struct {
 // Spec is how to spawn the service.
 func Spec(cfg Config) actors.Spec {
 	cfg = cfg.withDefaults()
+	if cfg.State == nil {
+		cfg.State = &State{}
+	}
 	if cfg.State.own.Load() == nil {
 		cfg.State.own.Store(first(cfg))
 	}
