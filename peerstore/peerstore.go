@@ -27,7 +27,7 @@ import (
 
 // Config of the peerstore.
 type Config struct {
-	// State is the memory. It is made with NewState and belongs to the node.
+	// State is the memory, which belongs to the node. Default: a new one.
 	State *State
 }
 
@@ -44,6 +44,9 @@ func NewState(cfg book.Config) *State { return &State{cfg: cfg, book: book.New(c
 
 // Spec is how to spawn the peerstore's actor.
 func Spec(cfg Config) actors.Spec {
+	if cfg.State == nil {
+		cfg.State = NewState(book.Config{})
+	}
 	return actors.Spec{
 		Name:    "book",
 		New:     func() actor.Actor { return &keeper{s: cfg.State} },
@@ -60,7 +63,7 @@ type keeper struct {
 	// was asked for all that are; nil: no question is open. At most one entry for each of the
 	// connections that the node's limits allow.
 	heard map[identity.ID]struct{}
-	shown book.Stats
+	shown *book.Stats
 }
 
 type (
@@ -178,20 +181,16 @@ func (k *keeper) settle(ctx actor.Context) {
 	} else {
 		k.timer.Stop()
 	}
-	now := k.s.book.Stats()
-	for _, n := range []struct {
-		key      string
-		was, now int
-	}{
-		{"peers", k.shown.Peers, now.Peers},
-		{"addrs", k.shown.Addrs, now.Addrs},
-		{"evicted", int(k.shown.Evicted), int(now.Evicted)},
-	} {
-		if n.was != n.now {
-			actors.Publish(ctx, n.key, strconv.Itoa(n.now))
+	was, now := k.shown, k.s.book.Stats()
+	show := func(key string, n func(*book.Stats) int) {
+		if was == nil || n(was) != n(&now) {
+			actors.Publish(ctx, key, strconv.Itoa(n(&now)))
 		}
 	}
-	k.shown = now
+	show("peers", func(s *book.Stats) int { return s.Peers })
+	show("addrs", func(s *book.Stats) int { return s.Addrs })
+	show("evicted", func(s *book.Stats) int { return int(s.Evicted) })
+	k.shown = &now
 }
 
 // statement completes what a push leaves out with what the peer said before.

@@ -174,6 +174,7 @@ func TestBookRemembersWhatItIsTold(t *testing.T) {
 	if !slices.Equal(ids, want) {
 		t.Errorf("known peers: %v", ids)
 	}
+	s.lookup(a) // after it the turns before it are over
 	info := s.rt.Tree("book").Roots[0].Info
 	if !slices.Contains(info, actors.KeyValue{Key: "peers", Value: "2"}) || !slices.Contains(info, actors.KeyValue{Key: "addrs", Value: "2"}) {
 		t.Errorf("the tree shows %v", info)
@@ -351,5 +352,20 @@ func within[T any](t *testing.T, what string, ch <-chan T) T {
 	case <-time.After(10 * time.Second):
 		t.Fatalf("%s: did not happen", what)
 		panic("unreachable")
+	}
+}
+
+func TestZeroConfigWorks(t *testing.T) {
+	s := newStore(t)
+	spec := Spec(Config{})
+	spec.Name = "another"
+	var err error
+	if s.ref, err = actors.Root[messages.Book](s.rt, spec); err != nil {
+		t.Fatal(err)
+	}
+	_, id := newKey(t, 1)
+	s.tell(&messages.Learn{Peer: id, Addrs: maddrs(one), TTL: time.Hour})
+	if got := s.lookup(id); !slices.Equal(got, []string{one}) {
+		t.Errorf("got %v", got)
 	}
 }

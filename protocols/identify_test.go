@@ -17,6 +17,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/protocols/identify"
@@ -274,6 +275,8 @@ func TestPushesOfOnePeerAreLimited(t *testing.T) {
 			_, err := io.ReadAll(s)
 			return err
 		}
+		synctest.Wait()
+		before := buf.Live()
 		served, limited := 0, 0
 		for range 100 {
 			var re *mux.ResetError
@@ -295,6 +298,10 @@ func TestPushesOfOnePeerAreLimited(t *testing.T) {
 		pass(5 * time.Second)
 		if err := push(); err != nil {
 			t.Errorf("five seconds later: %v", err)
+		}
+		pass(2 * time.Minute)
+		if n := buf.Live() - before; n != 0 {
+			t.Errorf("%d buffers were not given back", n)
 		}
 	})
 }

@@ -82,12 +82,15 @@ func (t *Table) with(name string, h stream.Handler) *snapshot {
 
 // Config of the router.
 type Config struct {
-	// Table is what the router writes. It belongs to the node.
+	// Table is what the router writes. It belongs to the node. Default: a new one.
 	Table *Table
 }
 
 // Spec is how to spawn the router's actor.
 func Spec(cfg Config) actors.Spec {
+	if cfg.Table == nil {
+		cfg.Table = &Table{}
+	}
 	return actors.Spec{
 		Name: "router",
 		New:  func() actor.Actor { return &router{t: cfg.Table} },
