@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +35,9 @@ func TestRobustCrashGo(t *testing.T) {
 	if r.Conn.Local != first.Local || r.Conn.Count != 1 {
 		t.Errorf("the connection was %s and is %s (%d in all)", first.Local, r.Conn.Local, r.Conn.Count)
 	}
-	if tree := node.Tree(t); !strings.Contains(tree.Text, control.CrashProtocol) || !strings.Contains(tree.Text, "panic") {
-		t.Error("the tree does not tell of the panics of the crash protocol")
+	shown := slices.ContainsFunc(node.Tree(t).Failures, func(f string) bool { return strings.Contains(f, "handler") })
+	if !shown {
+		t.Errorf("the tree tells of no failed handler: %q", node.Tree(t).Failures)
 	}
 	if len(node.Events("panic")) == 0 {
 		t.Error("no panic event on stdout")

@@ -31,12 +31,13 @@ func (n *Node) get(path string) ([]byte, error) {
 }
 
 // Tree is the page /tree. Only what the tests need of it is read: which actors there are, by
-// path, and the words with which failures are told.
+// path, and what has failed.
 type Tree struct {
-	Text   string   // the page as it came
 	Actors []string // the paths of all live actors, in the order of the page
 	// Abandoned are the actors that were given up: stopped, but stuck in Receive.
 	Abandoned []string
+	// Failures are the last panics, each as the actor and what it said.
+	Failures []string
 }
 
 // Tree reads the live tree.
@@ -50,12 +51,21 @@ func (n *Node) Tree(tb testing.TB) Tree {
 	if err := json.Unmarshal(b, &page); err != nil {
 		tb.Fatalf("/tree is no JSON: %v", err)
 	}
-	t := Tree{Text: string(b)}
+	var t Tree
 	t.walk(page, false)
+	var told struct {
+		Failures []struct{ Actor, Error string }
+	}
+	if err := json.Unmarshal(b, &told); err != nil {
+		tb.Fatalf("/tree tells failures in another form: %v", err)
+	}
+	for _, f := range told.Failures {
+		t.Failures = append(t.Failures, f.Actor+": "+f.Error)
+	}
 	return t
 }
 
-// walk takes every object with a path as an actor, those below "abandoned" as abandoned, and
+// walk takes every object with a path as an actor, those below "abandoned" and "orphans" as abandoned, and
 // leaves out those below "dead".
 func (t *Tree) walk(v any, abandoned bool) {
 	switch v := v.(type) {
@@ -73,7 +83,7 @@ func (t *Tree) walk(v any, abandoned bool) {
 		}
 		for _, k := range slices.Sorted(maps.Keys(v)) {
 			if k != "dead" {
-				t.walk(v[k], abandoned || k == "abandoned")
+				t.walk(v[k], abandoned || k == "abandoned" || k == "orphans")
 			}
 		}
 	}
