@@ -430,6 +430,39 @@ func TestASlowActorIsNotTakenForAStuckOne(t *testing.T) {
 	}
 }
 
+func TestAnActorIsNotTakenForStuckBecauseItWasInATurnWhenItsStopCame(t *testing.T) {
+	rt, h := standStill(t)
+	var cells []*cell
+	// Each of five levels takes 400 ms to stop, one after another.
+	var level func(ctx actor.Context, depth int)
+	level = func(ctx actor.Context, depth int) {
+		k, _ := Spawn[any](ctx, temporary("k", func(ctx actor.Context) {
+			switch ctx.Message().(type) {
+			case *actor.Started:
+				if depth > 0 {
+					level(ctx, depth-1)
+				}
+			case *actor.Stopping:
+				h.pass(400 * time.Millisecond)
+			}
+		}))
+		cells = append(cells, k.c)
+	}
+	r := parent(t, rt, spec("r", nil), nil)
+	_ = r.Send(do(func(ctx actor.Context) { level(ctx, 4) }))
+	h.settle()
+	_ = r.Send(do(func(ctx actor.Context) {
+		Self[any](ctx).Stop()
+		h.pass(400 * time.Millisecond)
+	}))
+	h.pass(time.Minute)
+	for _, c := range append(cells, r.c) {
+		if !c.is(Ended) {
+			t.Fatalf("%s was %v", c.path(), c.at())
+		}
+	}
+}
+
 func TestAStopThatWasRefusedLeavesNothingWithTheReaper(t *testing.T) {
 	rt, h := standStill(t)
 	r := parent(t, rt, spec("r", nil), nil)

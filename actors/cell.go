@@ -380,7 +380,8 @@ func (c *cell) offer(m any) error {
 		return c.postData(m)
 	}
 	c.mu.Lock()
-	if c.run != runIdle || c.susp || c.dead || c.refuse || len(c.sys) > 0 || c.control.n > 0 || c.data.n > 0 {
+	// For an idle actor that is not suspended nothing waits.
+	if c.run != runIdle || c.susp || c.dead || c.refuse {
 		if err := c.closedErr(); err != nil {
 			c.mu.Unlock()
 			return err

@@ -318,7 +318,6 @@ func (c *cell) release(why error, drain bool) {
 	var lost []any
 	if drain {
 		lost = append(c.control.takeAll(), c.data.takeAll()...)
-		c.refuse = true
 	}
 	if x.delayed != nil {
 		x.delayed.Stop()

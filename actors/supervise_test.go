@@ -344,6 +344,47 @@ func TestStopOrderedStopsTheLastFirstAndDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
+func TestAStopThatOvertakesTheRestartOfAnOrderedSupervisorEndsIt(t *testing.T) {
+	rt, h := standStill(t)
+	var l trace
+	r := parent(t, rt, Spec{Name: "p", StopOrdered: true}, func(ctx actor.Context) { l.life("p", ctx) })
+	_ = r.Send(do(func(ctx actor.Context) {
+		_, _ = Spawn[any](ctx, spec("k", func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*actor.Stopping); ok {
+				r.Stop() // the parent restarts and waits for this child
+				h.pass(time.Millisecond)
+			}
+		}))
+	}))
+	h.settle()
+	l.lines = nil
+	rt.Kill("p", "test")
+	h.pass(time.Minute)
+	if got, want := l.String(), "p:Restarting"; got != want || !r.c.is(Ended) {
+		t.Fatalf("%v: got %s, want %s", r.c.at(), got, want)
+	}
+}
+
+func TestAFailureOfAnEarlierIncarnationIsOldNews(t *testing.T) {
+	f := newFamily(t, Strategy{}, kids("a")...)
+	verdicts := events(f.rt, EventVerdict)
+	_ = f.kid["a"].Send("boom")
+	f.h.settle()
+	<-verdicts
+	a := f.kid["a"].c
+	stale := &childFailure{a, a.x.last, a.x.token - 1}
+	f.ref.c.PostSystemMessage(&actor.Failure{Who: a.self, Reason: stale})
+	f.h.settle()
+	if len(verdicts) > 0 {
+		t.Fatalf("%+v", <-verdicts)
+	}
+	f.ref.c.PostSystemMessage(&actor.Failure{Who: a.self, Reason: "not of the kit"})
+	f.h.settle()
+	if len(a.x.history.at) != 1 || a.x.restarts != 1 {
+		t.Fatalf("%d failures counted, %d restarts", len(a.x.history.at), a.x.restarts)
+	}
+}
+
 func TestSupervisorStartsInOrderAndStopsInReverse(t *testing.T) {
 	rt, h := standStill(t)
 	var l trace
