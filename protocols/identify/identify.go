@@ -24,7 +24,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// DefaultProtocolVersion is what all public libp2p networks say.
+// DefaultProtocolVersion is what the public IPFS network says. Nobody refuses another.
 const DefaultProtocolVersion = "ipfs/0.1.0"
 
 // Config of the service.
