@@ -15,7 +15,10 @@ type Link struct {
 	Muxed     conduit.Muxed
 }
 
-// Close ends a link that nobody uses.
+// Close ends a link that nobody uses. What the channel holds of a frame goes back.
 func (l *Link) Close() {
+	if c, ok := l.Secured.Open.(interface{ Close() }); ok {
+		c.Close()
+	}
 	conduit.Conduit{Raw: l.Secured.Raw, Muxed: l.Muxed}.Abandon()
 }
