@@ -41,12 +41,5 @@ func (d deadlined) Err() error {
 // OnDone calls f, which must not block, once ctx is done; stop prevents a call that has not
 // begun.
 func (rt *Runtime) OnDone(ctx context.Context, f func()) (stop func() bool) {
-	return context.AfterFunc(ctx, func() {
-		defer func() {
-			if r := recover(); r != nil {
-				rt.graves.failure(&PanicError{Path: "OnDone", Value: r, Message: "context", At: rt.host.now()})
-			}
-		}()
-		f()
-	})
+	return context.AfterFunc(ctx, func() { rt.guard("OnDone", ctx, f) })
 }

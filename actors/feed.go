@@ -18,7 +18,7 @@ type Feed[T any] struct {
 	closed error
 	wake   chan struct{}
 
-	onClose func() // set before the feed is handed out
+	onClose []func() // mu; each is called once, at the first Close
 }
 
 // NewFeed makes a feed that holds at most limit values.
@@ -102,9 +102,24 @@ func (f *Feed[T]) Close(err error) {
 	if f.closed == nil {
 		f.closed = err
 	}
+	then := f.onClose
+	f.onClose = nil
 	f.mu.Unlock()
 	f.signal()
-	if f.onClose != nil {
-		f.onClose()
+	for _, g := range then {
+		g()
+	}
+}
+
+// atClose calls g when the feed is closed, at once if it is.
+func (f *Feed[T]) atClose(g func()) {
+	f.mu.Lock()
+	closed := f.closed != nil
+	if !closed {
+		f.onClose = append(f.onClose, g)
+	}
+	f.mu.Unlock()
+	if closed {
+		g()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestAFeedKeepsTheNewestAndCountsTheRest(t *testing.T) {
@@ -102,7 +103,7 @@ func TestABudgetIsNeverOverdrawn(t *testing.T) {
 	if used, limit := b.Used(); used != 10 || limit != 10 {
 		t.Fatal(used, limit)
 	}
-	e := b.Why()
+	e := c.Why()
 	if e.Error() != "limit streams: 10 of 10 in use, most by c (10)" {
 		t.Fatal(e)
 	}
@@ -141,5 +142,88 @@ func TestABudgetUnderContention(t *testing.T) {
 	wg.Wait()
 	if used, _ := b.Used(); used != 0 || len(b.Shares()) != 0 {
 		t.Fatalf("%d in use by nobody", used)
+	}
+}
+
+func TestAHubForgetsAFeedThatIsOver(t *testing.T) {
+	reason := errors.New("reason")
+	for name, end := range map[string]func(h *Hub[int], f *Feed[int], cancel func()){
+		"by its context":      func(_ *Hub[int], _ *Feed[int], cancel func()) { cancel() },
+		"by its reader":       func(_ *Hub[int], f *Feed[int], _ func()) { f.Close(reason) },
+		"by the hub":          func(h *Hub[int], _ *Feed[int], _ func()) { h.Close(reason) },
+		"by both at one time": func(_ *Hub[int], f *Feed[int], cancel func()) { go cancel(); f.Close(reason) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h Hub[int]
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			h.Emit(0) // to nobody
+			f := h.Subscribe(ctx, 2)
+			h.Emit(1)
+			end(&h, f, func() { cancel(reason) })
+			if v, _, err := f.Next(t.Context()); v != 1 || err != nil {
+				t.Fatal(v, err)
+			}
+			if _, _, err := f.Next(t.Context()); err != reason {
+				t.Fatal(err)
+			}
+			if !eventually(func() bool { h.mu.Lock(); defer h.mu.Unlock(); return len(h.feeds) == 0 }) {
+				t.Fatal("the hub keeps it")
+			}
+			h.Emit(2)
+		})
+	}
+	t.Run("and one that is added to a closed hub", func(t *testing.T) {
+		var h Hub[int]
+		h.Close(nil)
+		if _, _, err := h.Subscribe(t.Context(), 1).Next(t.Context()); err != io.EOF {
+			t.Fatal(err)
+		}
+	})
+	t.Run("and one whose context is done already", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(reason)
+		for range 200 {
+			var h Hub[int]
+			if _, _, err := h.Subscribe(ctx, 1).Next(t.Context()); err != reason {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestADeadlineByTheRuntimesClock(t *testing.T) {
+	rt, h := standStill(t)
+	ctx, cancel := rt.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if at, ok := ctx.Deadline(); !ok || !at.Equal(h.now().Add(time.Second)) {
+		t.Fatal(at, ok)
+	}
+	early, cancelEarly := rt.WithTimeout(ctx, time.Hour)
+	defer cancelEarly()
+	if at, _ := early.Deadline(); !at.Equal(h.now().Add(time.Second)) {
+		t.Fatal("a child's deadline is later than its parent's", at)
+	}
+	ran := make(chan struct{})
+	rt.OnDone(early, func() { close(ran) })
+	rt.OnDone(early, func() { panic("in OnDone") })
+	if ctx.Err() != nil {
+		t.Fatal(ctx.Err())
+	}
+	h.pass(time.Second)
+	within(t, "the end", early.Done())
+	for _, c := range []context.Context{ctx, early} {
+		if c.Err() != context.DeadlineExceeded || context.Cause(c) != context.DeadlineExceeded {
+			t.Fatal(c.Err(), context.Cause(c))
+		}
+	}
+	within(t, "OnDone", ran)
+	if !eventually(func() bool { return len(rt.Tree("").Failures) == 1 }) {
+		t.Fatal("the panic is not on record")
+	}
+	other, cancelOther := rt.WithTimeout(context.Background(), time.Second)
+	cancelOther()
+	if other.Err() != context.Canceled || h.armed() > 1 {
+		t.Fatal(other.Err(), h.armed())
 	}
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"io"
 	"sync"
 )
 
@@ -22,7 +23,7 @@ func (h *Hub[T]) Emit(v T) {
 	}
 }
 
-// Subscribe adds a feed of at most limit values, until ctx is done.
+// Subscribe adds a feed of at most limit values, until ctx is done or the feed is closed.
 func (h *Hub[T]) Subscribe(ctx context.Context, limit int) *Feed[T] {
 	f := NewFeed[T](limit)
 	h.mu.Lock()
@@ -33,11 +34,9 @@ func (h *Hub[T]) Subscribe(ctx context.Context, limit int) *Feed[T] {
 	}
 	h.feeds = append(h.feeds[:len(h.feeds):len(h.feeds)], f)
 	h.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() {
-		h.remove(f)
-		f.Close(context.Cause(ctx))
-	})
-	f.onClose = func() { stop() }
+	f.atClose(func() { h.remove(f) })
+	stop := context.AfterFunc(ctx, func() { f.Close(context.Cause(ctx)) })
+	f.atClose(func() { stop() })
 	return f
 }
 
@@ -53,8 +52,11 @@ func (h *Hub[T]) remove(f *Feed[T]) {
 	h.feeds = kept
 }
 
-// Close ends every feed with err, and those that are added later.
+// Close ends every feed with err, and those that are added later; nil stands for io.EOF.
 func (h *Hub[T]) Close(err error) {
+	if err == nil {
+		err = io.EOF
+	}
 	h.mu.Lock()
 	feeds := h.feeds
 	h.feeds, h.over = nil, err
