@@ -407,6 +407,48 @@ func TestAnOrphanThatIsStuckIsAbandonedInItsTurn(t *testing.T) {
 	}
 }
 
+func TestAChildThatIsBornToAnAbandonedActorIsStopped(t *testing.T) {
+	rt, h := standStill(t)
+	r := parent(t, rt, spec("r", nil), nil)
+	_ = r.Send(do(func(ctx actor.Context) {
+		Self[any](ctx).Stop()
+		slow := actor.WithOnInit(func(actor.Context) { h.pass(time.Second) }) // the parent is stuck in here
+		_, err := ctx.SpawnNamed(actor.PropsFromFunc(func(actor.Context) {}, slow), "k")
+		if err != nil {
+			t.Error(err)
+		}
+		if tree := rt.Tree(""); len(tree.Abandoned) != 1 || len(tree.Orphans) != 1 {
+			t.Errorf("%+v", tree)
+		}
+	}))
+	h.pass(time.Minute)
+	if _, ok := rt.sys.ProcessRegistry.GetLocal("r/k"); ok || len(rt.orphans) > 0 {
+		t.Fatal("the child lives on without a parent")
+	}
+}
+
+func TestAStopBehindOtherSystemMessagesIsNotForgottenByTheReaper(t *testing.T) {
+	rt, h := standStill(t)
+	r := parent(t, rt, spec("r", nil), func(ctx actor.Context) {
+		if _, ok := ctx.Message().(*actor.Terminated); ok {
+			h.pass(3 * time.Second) // stuck in the first of them, while the stop waits behind
+		}
+	})
+	_ = r.Send(do(func(ctx actor.Context) {
+		for range 3 {
+			k, _ := Spawn[any](ctx, temporary("", func(actor.Context) {}))
+			k.Stop()
+		}
+		h.settle() // the children end: three Terminated wait
+		Self[any](ctx).Stop()
+		h.pass(400 * time.Millisecond)
+	}))
+	h.settle()
+	if !r.c.is(Abandoned) {
+		t.Fatal(r.c.at())
+	}
+}
+
 func TestASlowActorIsNotTakenForAStuckOne(t *testing.T) {
 	rt, h := standStill(t)
 	r := parent(t, rt, spec("r", nil), nil)

@@ -662,6 +662,21 @@ func TestEveryWatcherIsToldOnce(t *testing.T) {
 	}
 }
 
+func TestAWatchThatIsPostedAfterTheEndIsAnswered(t *testing.T) {
+	rt, h := standStill(t)
+	var l trace
+	w := parent(t, rt, spec("w", nil), func(ctx actor.Context) { l.life("w", ctx) })
+	k := root(t, rt, spec("k", func(actor.Context) {}))
+	k.Stop()
+	h.settle()
+	k.c.PostSystemMessage(&actor.Watch{Watcher: w.PID()}) // its sender had looked k up before
+	k.c.PostSystemMessage(&actor.Unwatch{Watcher: w.PID()})
+	h.settle()
+	if got := l.String(); got != "w:Started w:Terminated(k)" {
+		t.Fatal(got)
+	}
+}
+
 func TestAWatchThatRacesWithTheEndIsAlwaysAnswered(t *testing.T) {
 	rt := run(t)
 	told := make(chan struct{}, 1)

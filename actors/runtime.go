@@ -28,6 +28,8 @@ type Options struct {
 	Workers int
 }
 
+const defaultWorkers = 64
+
 // Runtime owns one proto.actor system, the clock, the timers, the dispatcher and the source of
 // randomness. Any number of nodes live in one runtime, each as one root actor.
 type Runtime struct {
@@ -64,7 +66,7 @@ func (rt *Runtime) ExtensionID() extensions.ExtensionID { return extensionID }
 // Live makes a runtime of real time and real goroutines.
 func Live(o Options) *Runtime {
 	if o.Workers <= 0 {
-		o.Workers = 64
+		o.Workers = defaultWorkers
 	}
 	return newRuntime(newLive(o.Workers), true, o)
 }
