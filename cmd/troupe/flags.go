@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/addrs"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// parseLimits reads "half-open=N,conns=N".
+func parseLimits(s string) (troupe.Limits, error) {
+	var l troupe.Limits
+	if s == "" {
+		return l, nil
+	}
+	names := []string{"half-open", "conns", "conns-per-peer", "streams", "streams-per-conn", "buffer-bytes"}
+	fields := []*int{&l.HalfOpen, &l.Conns, &l.ConnsPerPeer, &l.Streams, &l.StreamsPerConn, &l.BufferBytes}
+	for item := range strings.SplitSeq(s, ",") {
+		name, value, _ := strings.Cut(item, "=")
+		i := slices.Index(names, name)
+		if i < 0 {
+			return l, fmt.Errorf("--limits: there is no %q, there are %s", name, strings.Join(names, ", "))
+		}
+		n, err := strconv.ParseInt(value, 10, 32)
+		switch {
+		case err != nil || n < 1:
+			return l, fmt.Errorf("--limits: %q: wanted is %s=N with N from 1 to %d", item, name, 1<<31-1)
+		case *fields[i] != 0:
+			return l, fmt.Errorf("--limits: %s is given twice", name)
+		}
+		*fields[i] = int(n)
+	}
+	return l, nil
+}
+
+// parseSecurity reads "noise,tls", the preferred first; "" means the default.
+func parseSecurity(s string) ([]troupe.Security, error) {
+	if s == "" {
+		return nil, nil
+	}
+	known := map[string]troupe.Security{"noise": troupe.Noise, "tls": troupe.TLS}
+	var out []troupe.Security
+	for name := range strings.SplitSeq(s, ",") {
+		p, ok := known[name]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("--security: there is no %q, there are noise and tls", name)
+		case slices.Contains(out, p):
+			return nil, fmt.Errorf("--security: %s is given twice", name)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// parseAddrs reads the multiaddrs of a flag.
+func parseAddrs(flag string, texts []string) ([]ma.Multiaddr, error) {
+	var out []ma.Multiaddr
+	for _, t := range texts {
+		a, err := addrs.ParseString(t)
+		if err != nil {
+			return nil, fmt.Errorf("--%s %q: %w", flag, t, err)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// noLogs is above every level.
+const noLogs = zapcore.FatalLevel + 1
+
+func parseLevel(s string) (zapcore.Level, error) {
+	levels := map[string]zapcore.Level{
+		"debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "warn": zapcore.WarnLevel, "error": zapcore.ErrorLevel, "off": noLogs,
+	}
+	l, ok := levels[s]
+	if !ok {
+		return 0, fmt.Errorf("--log-level %q: wanted is debug, info, warn, error or off", s)
+	}
+	return l, nil
+}

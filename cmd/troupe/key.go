@@ -1,0 +1,68 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/troupe-p2p/troupe/identity"
+)
+
+func newKey() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Make identity files",
+		Args:  noArgs,
+		RunE:  func(*cobra.Command, []string) error { return errors.New("no command given") },
+	}
+	cmd.AddCommand(newKeyNew())
+	return cmd
+}
+
+// keyTypes are the types by the names of the command line.
+var keyTypes = []identity.KeyType{identity.Ed25519, identity.Secp256k1, identity.ECDSA, identity.RSA}
+
+func newKeyNew() *cobra.Command {
+	var name string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "new FILE",
+		Short: "Make a new identity file, never replacing one",
+		Args:  oneArg("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := parseKeyType(name)
+			if err != nil {
+				return err
+			}
+			if args[0] == "" {
+				return errors.New("FILE is empty")
+			}
+			k, err := identity.GenerateKey(t, rand.Reader)
+			if err != nil {
+				return failed(err)
+			}
+			if err := createKey(args[0], k); errors.Is(err, fs.ErrExist) {
+				return failed(fmt.Errorf("local: %s exists and stays as it is", args[0]))
+			} else if err != nil {
+				return failed(err)
+			}
+			return failed(showKey(&output{json: asJSON, w: cmd.OutOrStdout()}, k, args[0]))
+		},
+	}
+	cmd.Flags().StringVar(&name, "type", "ed25519", "`TYPE` of the key: ed25519, secp256k1, ecdsa or rsa")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one line of JSON")
+	return cmd
+}
+
+func parseKeyType(name string) (identity.KeyType, error) {
+	for _, t := range keyTypes {
+		if strings.ToLower(t.String()) == name {
+			return t, nil
+		}
+	}
+	return 0, fmt.Errorf("--type %q: wanted is ed25519, secp256k1, ecdsa or rsa", name)
+}
