@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,51 +21,118 @@ type echo struct{ back chan struct{} }
 
 func (e *echo) Receive(ctx actor.Context) {
 	if _, ok := ctx.Message().(*int); ok {
+		useStack(needed)
 		e.back <- struct{}{}
 	}
 }
 
 // BenchmarkWake is one message to an idle receiver and the answer through a channel.
 func BenchmarkWake(b *testing.B) {
-	m := new(int)
-	round := func(b *testing.B, back chan struct{}, send func()) {
-		b.ReportAllocs()
-		for b.Loop() {
-			send()
-			<-back
+	for _, c := range wakers() {
+		b.Run(c.name, func(b *testing.B) {
+			round, stop := c.start()
+			defer stop()
+			b.ReportAllocs()
+			for b.Loop() {
+				round()
+			}
+		})
+	}
+}
+
+// BenchmarkWakeInTurns is the same in turns of 500 round trips each, so that whatever else the
+// machine does falls on all of them alike. It reports medians, and the ratio to the goroutine.
+func BenchmarkWakeInTurns(b *testing.B) { inTurns(b) }
+
+// BenchmarkWakeDeep is the same for a receiver that needs 8 KiB of stack, as one does that decrypts
+// and parses. Stock proto.actor starts a goroutine with a small stack for every wake-up.
+func BenchmarkWakeDeep(b *testing.B) {
+	needed = 8 << 10
+	defer func() { needed = 0 }()
+	inTurns(b)
+}
+
+var needed int // stack that the receivers use
+
+//go:noinline
+func useStack(n int) byte {
+	if n <= 0 {
+		return 0
+	}
+	var b [1 << 10]byte
+	b[n%len(b)] = 1
+	return useStack(n-len(b)) + b[n%7]
+}
+
+func inTurns(b *testing.B) {
+	all := wakers()
+	took := make([][]float64, len(all))
+	rounds := make([]func(), len(all))
+	for i, c := range all {
+		var stop func()
+		rounds[i], stop = c.start()
+		defer stop()
+	}
+	const each = 500
+	for b.Loop() {
+		for i, round := range rounds {
+			start := time.Now()
+			for range each {
+				round()
+			}
+			took[i] = append(took[i], float64(time.Since(start).Nanoseconds())/each)
 		}
 	}
-	b.Run("kit", func(b *testing.B) {
-		back := make(chan struct{}, 1)
-		rt := Live(Options{})
-		r, _ := Root[any](rt, Spec{Name: "a", New: func() actor.Actor { return &echo{back} }})
-		round(b, back, func() { _ = r.Send(m) })
-		rt.Close(context.Background())
-	})
-	b.Run("kit-inline", func(b *testing.B) {
-		back := make(chan struct{}, 1)
-		rt := Live(Options{})
-		r, _ := Root[any](rt, Spec{Name: "a", Inline: true, New: func() actor.Actor { return &echo{back} }})
-		round(b, back, func() { _ = r.Offer(m) })
-		rt.Close(context.Background())
-	})
-	b.Run("stock", func(b *testing.B) {
-		back := make(chan struct{}, 1)
-		sys := stock()
-		pid := sys.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return &echo{back} }))
-		round(b, back, func() { sys.Root.Send(pid, m) })
-		_ = sys.Root.StopFuture(pid).Wait()
-	})
-	b.Run("goroutine", func(b *testing.B) {
-		in, back := make(chan *int, 16), make(chan struct{}, 1)
-		go func() {
-			for range in {
-				back <- struct{}{}
+	median := func(i int) float64 {
+		slices.Sort(took[i])
+		return took[i][len(took[i])/2]
+	}
+	for i, c := range all {
+		b.ReportMetric(median(i), c.name+"-ns")
+		b.ReportMetric(median(i)/median(len(all)-1), c.name+"-ratio")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+type waker struct {
+	name  string
+	start func() (round, stop func())
+}
+
+func wakers() []waker {
+	m := new(int)
+	kit := func(inline bool) func() (round, stop func()) {
+		return func() (round, stop func()) {
+			back := make(chan struct{}, 1)
+			rt := Live(Options{})
+			r, _ := Root[any](rt, Spec{Name: "a", Inline: inline, New: func() actor.Actor { return &echo{back} }})
+			send := r.Send
+			if inline {
+				send = r.Offer
 			}
-		}()
-		round(b, back, func() { in <- m })
-		close(in)
-	})
+			return func() { _ = send(m); <-back }, func() { rt.Close(context.Background()) }
+		}
+	}
+	return []waker{
+		{"kit", kit(false)},
+		{"kit-inline", kit(true)},
+		{"stock", func() (round, stop func()) {
+			back := make(chan struct{}, 1)
+			sys := stock()
+			pid := sys.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return &echo{back} }))
+			return func() { sys.Root.Send(pid, m); <-back }, func() { _ = sys.Root.StopFuture(pid).Wait() }
+		}},
+		{"goroutine", func() (round, stop func()) {
+			in, back := make(chan *int, 16), make(chan struct{}, 1)
+			go func() {
+				for range in {
+					useStack(needed)
+					back <- struct{}{}
+				}
+			}()
+			return func() { in <- m; <-back }, func() { close(in) }
+		}},
+	}
 }
 
 func stock() *actor.ActorSystem {
