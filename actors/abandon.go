@@ -36,10 +36,11 @@ type watch struct {
 // watch is called with c.mu held.
 func (r *reaper) watch(c *cell) {
 	w := &c.ext().watch
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if w.c != nil {
 		return
 	}
-	r.mu.Lock()
 	*w = watch{c: c, since: r.rt.host.nano(), turn: c.turnNow(), sysSeq: c.sysSeq, prev: r.last}
 	if r.last != nil {
 		r.last.next = w
@@ -48,7 +49,6 @@ func (r *reaper) watch(c *cell) {
 	}
 	r.last = w
 	r.arm()
-	r.mu.Unlock()
 }
 
 // forget is called with c.mu held.
