@@ -42,7 +42,7 @@ type entry struct {
 	eofTold bool
 	deaf    bool // CloseRead
 	muxGone bool // the muxer has forgotten it
-	cut     bool // end is the connection's
+	cut     bool // end is not of our making
 	end     error
 }
 
@@ -169,7 +169,7 @@ func (s *Session) streamReset(ev event) {
 	if e == nil || e.end != nil {
 		return
 	}
-	e.end = &ResetError{Code: ev.code, Remote: ev.remote, Protocol: e.protocol()}
+	e.end, e.cut = &ResetError{Code: ev.code, Remote: ev.remote, Protocol: e.protocol(), Err: ev.err}, true
 	if e.dial != nil && ev.remote {
 		why := e.end
 		if ev.code == CodeNegotiation && len(e.prefix) == 0 {

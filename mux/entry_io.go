@@ -127,6 +127,7 @@ func (s *Session) deliver(now time.Time, e *entry) {
 	if e.in.len() > 0 {
 		b := e.in.pop()
 		e.outside = len(b.B)
+		s.moving = true
 		e.s.Deliver(b)
 		return
 	}

@@ -20,6 +20,7 @@ type ResetError struct {
 	Code     uint32
 	Remote   bool // who reset it
 	Protocol string
+	Err      error // what the conduit says about it; may be nil
 }
 
 func (e *ResetError) Error() string {
@@ -27,8 +28,15 @@ func (e *ResetError) Error() string {
 	if e.Remote {
 		who = "remote"
 	}
-	return fmt.Sprintf("%s: stream %s was reset with code %#x", who, e.Protocol, e.Code)
+	text := fmt.Sprintf("%s: stream %s was reset with code %#x", who, e.Protocol, e.Code)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
+
+// Unwrap is the conduit's reason.
+func (e *ResetError) Unwrap() error { return e.Err }
 
 // ConnError is the end of a stream because its connection ended.
 type ConnError struct {

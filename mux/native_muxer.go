@@ -31,7 +31,8 @@ type native struct {
 	s       conduit.MuxedStream
 	id      uint64
 	body    []byte
-	sent    int // of body
+	sent    int  // of body
+	stopped bool // the remote does not read what we write
 	fin     bool
 	finSent bool
 	eof     bool
@@ -71,7 +72,7 @@ func (m *nativeMuxer) input(_ time.Time, msg any) bool {
 		m.tell(event{kind: canOpen})
 	case *nativeEnded:
 		var why error = &yamux.GoAwayError{Code: msg.code, Remote: msg.remote}
-		if msg.err != nil && msg.code == 0 {
+		if msg.err != nil && msg.code == 0 && !msg.remote {
 			why = &yamux.ClosedError{Cause: msg.err}
 		}
 		m.finish(why)
@@ -89,7 +90,7 @@ func (m *nativeMuxer) input(_ time.Time, msg any) bool {
 		})
 	case *nativeReset:
 		m.with(msg.id, func(n *native) {
-			m.tell(event{kind: yamux.StreamReset, id: n.id, code: msg.code, remote: msg.remote})
+			m.tell(event{kind: yamux.StreamReset, id: n.id, code: msg.code, remote: msg.remote, err: msg.err})
 			m.gone(n)
 		})
 	default:
@@ -139,19 +140,10 @@ func (m *nativeMuxer) finish(why error) {
 // push writes what the stream takes of its body, then the end.
 func (m *nativeMuxer) push(n *native) {
 	if n.body != nil {
-		for n.sent < len(n.body) {
-			k, err := n.s.TryWrite(n.body[n.sent:])
-			switch {
-			case err != nil:
-				// The remote has stopped reading: as with yamux, what is sent is lost. Or the
-				// stream is gone: Reset follows.
-				k = len(n.body) - n.sent
-			case k == 0:
-				return // Writable follows
-			}
-			n.sent += k
+		if !m.writeBody(n) {
+			return
 		}
-		m.tell(event{kind: yamux.Written, id: n.id, n: n.sent})
+		m.tell(event{kind: yamux.Written, id: n.id, n: len(n.body)})
 		n.body, n.sent = nil, 0
 	}
 	if n.fin && !n.finSent {
@@ -159,6 +151,25 @@ func (m *nativeMuxer) push(n *native) {
 		_ = n.s.CloseWrite()
 		m.goneIfDone(n)
 	}
+}
+
+// writeBody reports whether the body is through. A remote that has stopped reading may have as
+// much as there is: as with yamux, nobody hears of it.
+func (m *nativeMuxer) writeBody(n *native) bool {
+	for !n.stopped && n.sent < len(n.body) {
+		k, err := n.s.TryWrite(n.body[n.sent:])
+		n.sent += k
+		switch {
+		case err != nil:
+			if n.s.CloseWrite() != nil {
+				return false // the stream is gone: Reset follows
+			}
+			n.stopped = true
+		case k == 0:
+			return false // Writable follows
+		}
+	}
+	return true
 }
 
 func (m *nativeMuxer) goneIfDone(n *native) {

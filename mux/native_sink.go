@@ -26,6 +26,7 @@ type (
 		id     uint64
 		code   uint32
 		remote bool
+		err    error
 	}
 )
 
@@ -51,6 +52,6 @@ type nativeStreamSink struct {
 func (s nativeStreamSink) Offer(b *buf.Buf) { _ = s.ref.Offer(&nativeData{s.id, b}) }
 func (s nativeStreamSink) Writable()        { _ = s.ref.Offer(&nativeWritable{s.id}) }
 func (s nativeStreamSink) RemoteClosed()    { _ = s.ref.Offer(&nativeEOF{s.id}) }
-func (s nativeStreamSink) Reset(code uint32, remote bool, _ error) {
-	_ = s.ref.Offer(&nativeReset{s.id, code, remote})
+func (s nativeStreamSink) Reset(code uint32, remote bool, err error) {
+	_ = s.ref.Offer(&nativeReset{s.id, code, remote, err})
 }

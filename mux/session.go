@@ -85,12 +85,16 @@ type Session struct {
 	code   uint32
 	remote bool
 	leave  *actors.Timer
+	last   time.Time // when it leaves, whoever is not through by then
+	moving bool      // a handler was given something since leave was set
 }
 
 type (
 	tick  struct{}
 	leave struct{}
 	again struct{} // more to flush than one turn may
+
+	closeNow struct{ *messages.CloseConn }
 )
 
 func newSession(cfg Config) *Session {
@@ -128,9 +132,14 @@ func (s *Session) Receive(ctx actor.Context) {
 	case *messages.Probe:
 		s.probe(now, m)
 	case *messages.CloseConn:
-		s.closeConn(now, m)
+		// Behind the last words of streams that wait already.
+		if actors.Self[any](ctx).Send(&closeNow{m}) == nil {
+			return
+		}
+	case *closeNow:
+		s.closeConn(now, m.CloseConn)
 	case *leave:
-		ctx.Stop(ctx.Self())
+		s.leaveOrWait(ctx, now)
 		return
 	case *actor.Started:
 		s.start(ctx, now)

@@ -58,7 +58,24 @@ func (s *Session) ended(ctx actor.Context, err error) {
 	s.refuseWaiting(why)
 	_ = s.cfg.Owner.Control(&messages.ConnEnded{Conn: s.cfg.Conn.ID, Code: s.code, Remote: s.remote, Err: err})
 	s.leave = actors.NewTimer(ctx, &leave{})
-	s.leave.After(handlerGrace + handlerGrace/2)
+	s.leave.After(leaveAfter)
+	s.last = s.rt.Now().Add(lastWords)
+}
+
+const (
+	// leaveAfter is how long the actors of the streams have to end with their connection.
+	leaveAfter = handlerGrace + handlerGrace/2
+	// lastWords is how long handlers that go on taking what came before the end may take.
+	lastWords = 5 * time.Second
+)
+
+func (s *Session) leaveOrWait(ctx actor.Context, now time.Time) {
+	if s.moving && now.Before(s.last) {
+		s.moving = false
+		s.leave.After(leaveAfter)
+		return
+	}
+	ctx.Stop(ctx.Self())
 }
 
 // refuseWaiting answers whoever waits for the connection.

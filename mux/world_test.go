@@ -109,11 +109,11 @@ func (w *world) check() {
 		if used, _ := s.buffers.Used(); used != 0 {
 			w.t.Errorf("%s: %d bytes of windows are on the books", s.name, used)
 		}
-		s.mu.Lock()
-		if s.busy != 0 {
-			w.t.Errorf("%s: the owner thinks there are %d streams", s.name, s.busy)
-		}
-		s.mu.Unlock()
+		w.eventually(s.name+"'s owner hears that there are no streams", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.busy == 0
+		})
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
