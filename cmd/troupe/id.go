@@ -45,7 +45,7 @@ func wantPath(cmd *cobra.Command, path string) error {
 type keyLine struct {
 	Peer string `json:"peer"`
 	CID  string `json:"cid"`  // the same as a CID
-	Type string `json:"type"` // "Ed25519"
+	Type string `json:"type"` // as in key new --type
 	File string `json:"file"`
 }
 
@@ -54,7 +54,7 @@ func showKey(out *output, k identity.PrivateKey, path string) error {
 	if err != nil {
 		return err
 	}
-	l := keyLine{Peer: id.String(), CID: id.CID(), Type: k.Type().String(), File: path}
+	l := keyLine{Peer: id.String(), CID: id.CID(), Type: keyTypeName(k.Type()), File: path}
 	out.say(l, "peer  %s\ncid   %s\ntype  %s\nfile  %s", l.Peer, l.CID, l.Type, l.File)
 	return out.Err()
 }

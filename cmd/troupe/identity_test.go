@@ -226,7 +226,7 @@ func TestKeyNewMakesAllFourTypes(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		id, _ := identity.IDFromKey(k.Public())
-		if l.Peer != id.String() || l.CID != id.CID() || l.Type != want.String() || l.File != path {
+		if l.Peer != id.String() || l.CID != id.CID() || l.Type != name || l.File != path {
 			t.Errorf("%s: it says %+v", name, l)
 		}
 		before := contents(t, path)
@@ -251,7 +251,7 @@ func TestIDForPeople(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errs := call("id", "--identity", path)
-	for _, want := range []string{"peer  12D3KooW", "cid   bafz", "type  Ed25519\n", "file  " + path + "\n"} {
+	for _, want := range []string{"peer  12D3KooW", "cid   bafz", "type  ed25519\n", "file  " + path + "\n"} {
 		if code != exitDone || errs != "" || !strings.Contains(out, want) {
 			t.Errorf("exit %d, %q lacks %q", code, out, want)
 		}

@@ -58,9 +58,11 @@ func newKeyNew() *cobra.Command {
 	return cmd
 }
 
+func keyTypeName(t identity.KeyType) string { return strings.ToLower(t.String()) }
+
 func parseKeyType(name string) (identity.KeyType, error) {
 	for _, t := range keyTypes {
-		if strings.ToLower(t.String()) == name {
+		if keyTypeName(t) == name {
 			return t, nil
 		}
 	}

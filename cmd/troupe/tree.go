@@ -48,6 +48,7 @@ func newTree() *cobra.Command {
 				l.token = os.Getenv(tokenVar)
 			}
 			l.out = &output{json: l.json, w: cmd.OutOrStdout()}
+			l.clear = l.watch && isTerminal(cmd.OutOrStdout())
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return failed(l.run(ctx))
@@ -79,6 +80,7 @@ func pageURL(at string, stacks bool) (string, error) {
 type looker struct {
 	page, base, token   string
 	json, watch, stacks bool
+	clear               bool // each page takes the place of the last
 	out                 *output
 }
 
@@ -122,11 +124,20 @@ func (l *looker) look(ctx context.Context) error {
 	if !l.json {
 		text = draw(page)
 	}
-	if l.watch && !l.json {
+	if l.clear {
 		text = clearScreen + text
 	}
 	l.out.say(json.RawMessage(b), "%s", text)
 	return nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // clearScreen puts the next page where the last one was.

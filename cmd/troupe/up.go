@@ -68,7 +68,7 @@ func newUp() *cobra.Command {
 	fs.StringArrayVar(&f.listen, "listen", nil, "`MULTIADDR` to listen on; may be repeated (default /ip4/0.0.0.0/tcp/0)")
 	fs.StringVar(&f.identity, "identity", "", identityHelp)
 	fs.BoolVar(&f.ephemeral, "ephemeral", false, "use an identity that is gone with the process")
-	fs.StringVar(&f.inspect, "inspect", "", "show the tree and metrics over HTTP at `HOST:PORT`")
+	fs.StringVar(&f.inspect, "inspect", "", "show the tree and metrics over HTTP at `HOST:PORT`; troupe tree looks at 127.0.0.1:4002 first")
 	fs.StringVar(&f.inspectToken, "inspect-token", "", "`TOKEN` that --inspect asks for, needed off loopback (default $"+tokenVar+")")
 	fs.StringVar(&f.serve, "serve", "", "demonstration `PROTOCOLS` to serve: echo,perf,crash,hang,stuck")
 	fs.StringVar(&f.limits, "limits", "", "`LIMITS` on what remotes may use: half-open=N,conns=N,conns-per-peer=N,streams=N,streams-per-conn=N,buffer-bytes=N")
