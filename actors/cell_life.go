@@ -49,6 +49,9 @@ func (c *cell) failed(r, m any, stack []byte) {
 
 // panicked puts a panic on record.
 func (c *cell) panicked(r, m any, stack []byte) *PanicError {
+	if e, ok := m.(*actor.MessageEnvelope); ok {
+		m = e.Message
+	}
 	pe, ok := r.(*PanicError)
 	if !ok {
 		pe = &PanicError{Path: c.path(), Value: r, Message: fmt.Sprintf("%T", m), At: c.rt.host.now(), Stack: stack}
@@ -117,6 +120,7 @@ func (c *cell) revived() bool {
 		return false
 	}
 	c.inc++
+	c.cur = startedMessage // what a panic is on from here
 	c.susp = false
 	c.begun = true
 	c.mu.Lock()

@@ -23,7 +23,8 @@ type Spec struct {
 	// Children is how this actor supervises the actors that it spawns.
 	Children Strategy
 	// StopOrdered stops the children one after another, last spawned first, instead of all
-	// at once. Each has StopTimeout.
+	// at once. Each has StopTimeout. The actor itself is told Stopping after the last of
+	// them. In a restart children stop all at once.
 	StopOrdered bool
 	// StopTimeout is how long StopOrdered waits for one child before it goes on. Default 2 s.
 	StopTimeout time.Duration
@@ -105,7 +106,7 @@ type Restart uint8
 
 const (
 	// Permanent actors are restarted whenever they fail or are stopped by anyone but their
-	// parent.
+	// supervisor: by Ref.Stop or with their parent.
 	Permanent Restart = iota
 	// Transient actors are restarted when they fail; an orderly stop is their end.
 	Transient

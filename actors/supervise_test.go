@@ -365,6 +365,40 @@ func TestAStopThatOvertakesTheRestartOfAnOrderedSupervisorEndsIt(t *testing.T) {
 	}
 }
 
+func TestAFailureNamesTheMessageThatWasInHand(t *testing.T) {
+	for _, how := range []string{"kit", "foreign"} {
+		rt, h := standStill(t)
+		p := parent(t, rt, spec(how, nil), nil)
+		starts := 0
+		recv := func(ctx actor.Context) {
+			switch m := ctx.Message().(type) {
+			case *actor.Started:
+				if starts++; starts == 2 {
+					panic("in Started")
+				}
+			case string:
+				panic(m)
+			}
+		}
+		var pid *actor.PID
+		_ = p.Send(do(func(ctx actor.Context) {
+			if how == "kit" {
+				k, _ := Spawn[any](ctx, spec("k", recv))
+				pid = k.PID()
+			} else {
+				pid, _ = ctx.SpawnNamed(actor.PropsFromFunc(recv), "k")
+			}
+		}))
+		h.settle()
+		rt.sys.Root.RequestWithCustomSender(pid, "boom", p.PID())
+		h.settle()
+		f := rt.Tree(how).Failures
+		if len(f) != 2 || f[1].Message != "string" || f[0].Message != "*actor.Started" {
+			t.Fatalf("%s: %+v", how, f)
+		}
+	}
+}
+
 func TestAFailureOfAnEarlierIncarnationIsOldNews(t *testing.T) {
 	f := newFamily(t, Strategy{}, kids("a")...)
 	verdicts := events(f.rt, EventVerdict)
