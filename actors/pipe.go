@@ -233,7 +233,7 @@ func (x *Crossing) Late() bool {
 
 // Wait waits for Done. late says that the deadline came first: the call is still open then,
 // and WaitDone ends it after the request was withdrawn.
-func (x *Crossing) Wait() (n int, err error, late bool) { //nolint:revive,staticcheck // late is not an error
+func (x *Crossing) Wait() (n int, err error, late bool) {
 	return x.waitFor(true)
 }
 
