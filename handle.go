@@ -17,14 +17,19 @@ type Stream = stream.Blocking
 // StreamRef is a stream for actors: Write gives a buffer away and never waits.
 type StreamRef = stream.Stream
 
-// What an actor handler receives, in this order: StreamOpened, then any of *StreamData and
+// What an actor handler receives, in this order: *StreamOpened, then any of *StreamData and
 // *StreamWritable, at most one *StreamRemoteClosed, then *StreamEnded.
 type (
-	StreamOpened       = stream.Opened
-	StreamData         = stream.Data
-	StreamWritable     = stream.Writable
+	// StreamOpened is the first message: here is the stream.
+	StreamOpened = stream.Opened
+	// StreamData is received bytes.
+	StreamData = stream.Data
+	// StreamWritable follows Blocked.
+	StreamWritable = stream.Writable
+	// StreamRemoteClosed says that the peer sends nothing more.
 	StreamRemoteClosed = stream.RemoteClosed
-	StreamEnded        = stream.Ended
+	// StreamEnded is the last message.
+	StreamEnded = stream.Ended
 )
 
 // Answers of StreamRef.Write.

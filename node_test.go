@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -130,18 +129,4 @@ func pathOf(t *testing.T, n *troupe.System, kind string) string {
 		return ok
 	})
 	return path
-}
-
-func count(nodes []actors.Node, match func(actors.Node) bool) (k int) {
-	for _, n := range nodes {
-		if match(n) {
-			k++
-		}
-		k += count(n.Children, match)
-	}
-	return k
-}
-
-func under(path string) func(actors.Node) bool {
-	return func(n actors.Node) bool { return strings.Contains(n.Path, path) }
 }

@@ -341,6 +341,7 @@ func (s *System) kitEvent(e actors.Event) {
 	case actors.EventAbandoned:
 		s.hub.Emit(Event{Kind: EventAbandoned, At: s.rt.Now(), Path: e.Path, Err: e.Err})
 		s.cfg.Logger.Warn("an actor is stuck and was abandoned", zap.String("path", e.Path))
+	default:
 	}
 }
 

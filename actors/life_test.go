@@ -22,7 +22,6 @@ type world struct {
 
 	mu        sync.Mutex
 	refs      []Ref[any]
-	foreign   []*actor.PID
 	parcels   []*parcel
 	questions []*atomic.Int32
 	ends      []*atomic.Int32

@@ -48,8 +48,9 @@ func useful(a ma.Multiaddr, viewer Scope) bool {
 		return here(viewer)
 	case LinkLocal:
 		return near(viewer)
+	default:
+		return true
 	}
-	return true
 }
 
 // Heard is the part of claimed that a peer, seen at an address of the scope speaker, can know to be
@@ -68,6 +69,7 @@ func Heard(claimed []ma.Multiaddr, speaker Scope) []ma.Multiaddr {
 			ok = here(speaker)
 		case InProcess:
 			ok = speaker == InProcess
+		case Unspecified: // an address to listen on
 		}
 		if ok {
 			out = append(out, a)

@@ -37,6 +37,6 @@ func main() {
 	fmt.Fprint(s, "world")
 	_ = s.CloseWrite()
 	answer, err := io.ReadAll(s)
-	fmt.Println(string(answer), err)
+	log.Println(string(answer), err)
 	_, _ = client.Close(ctx), server.Close(ctx)
 }

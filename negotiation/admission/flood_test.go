@@ -34,10 +34,9 @@ type flood struct {
 }
 
 type event struct {
-	at    time.Time
-	seq   int
-	play  func()
-	index int
+	at   time.Time
+	seq  int
+	play func()
 }
 
 type agenda []*event

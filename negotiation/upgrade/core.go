@@ -83,6 +83,8 @@ func (u *Upgrade) HandleBytes(now time.Time, p []byte) error {
 			u.done.Open.Feed(p)
 			u.open()
 			p = nil
+		case inTLS: // the rest went out with NeedTLS
+			p = nil
 		}
 	}
 	u.report()

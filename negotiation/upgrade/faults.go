@@ -34,8 +34,9 @@ func (u *Upgrade) layer() Layer {
 		return LayerSecurity
 	case choosingMuxer:
 		return LayerMuxer
+	default:
+		return securityLayer(u.done.Security)
 	}
-	return securityLayer(u.done.Security)
 }
 
 func securityLayer(protocol string) Layer {

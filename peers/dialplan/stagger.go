@@ -54,6 +54,7 @@ func classify(a ma.Multiaddr) candidate {
 	switch addrs.ScopeOf(hop) {
 	case addrs.InProcess, addrs.Loopback, addrs.LinkLocal, addrs.Private:
 		c.near = true
+	default:
 	}
 	return c
 }

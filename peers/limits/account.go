@@ -215,6 +215,7 @@ func (a *Account) end(i uint32) {
 		a.streams.give(s.peer, s.side)
 		a.slots[s.conn].streams[s.side]--
 		a.unlink(i)
+	default: // unused
 	}
 	a.bytes.used -= s.bytes
 	a.bytes.by.Add(s.peer, -s.bytes)

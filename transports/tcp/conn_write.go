@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"errors"
 	"io"
 	"net"
 
@@ -34,7 +35,7 @@ func (c *conn) dead() error {
 	switch {
 	case c.closed:
 		return c.end("write to", net.ErrClosed)
-	case c.over && c.why != io.EOF:
+	case c.over && !errors.Is(c.why, io.EOF):
 		return c.why
 	}
 	return nil

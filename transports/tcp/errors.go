@@ -34,7 +34,7 @@ func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
 // what it is.
 func (c *conn) end(op string, err error) error {
 	var pe *actors.PanicError
-	if err == io.EOF || errors.As(err, &pe) {
+	if errors.Is(err, io.EOF) || errors.As(err, &pe) {
 		return err
 	}
 	return fail(origin(err), op, c.ends.Remote, err)

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -110,8 +109,7 @@ func TestAFatalAcceptErrorClosesTheListenerAndFreesThePort(t *testing.T) {
 // panicky is an owner with a bug in Accepted.
 type panicky struct {
 	contract.Acceptor
-	once sync.Once
-	got  conduit.Conduit
+	got conduit.Conduit
 }
 
 func (p *panicky) Accepted(c conduit.Conduit) {

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"errors"
 	"io"
 	"net"
 
@@ -30,7 +31,7 @@ func (s *waitingSock) read(size int) (*buf.Buf, error) {
 		return b, nil // an error that came with bytes comes again
 	}
 	b.Release()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = endingOf(s.nc)
 	}
 	return nil, err
