@@ -131,7 +131,7 @@ func (p *peer) close(id uint64, code uint32, reason string) {
 // hangup takes the connections out of the set at once: an open that comes next is not to be
 // given one that is about to end.
 func (p *peer) hangup(m *hangupOn) {
-	p.stopDial(errHungUp)
+	p.stopDial(ErrHungUp)
 	for _, id := range p.ids() {
 		p.set.Remove(id)
 		p.close(id, m.code, m.reason)

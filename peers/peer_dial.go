@@ -47,7 +47,8 @@ const maxNames = 8
 var (
 	errConnected = errors.New("local: a connection came about in another way")
 	errUnwanted  = errors.New("local: nobody waits for the connection any more")
-	errHungUp    = errors.New("local: the peer was hung up on")
+	// ErrHungUp answers those who wait for a connection with a peer that is disconnected.
+	ErrHungUp = errors.New("local: the peer was hung up on")
 )
 
 // attemptID names attempt n of a dial in messages.

@@ -14,7 +14,8 @@ import (
 // protocol that remotes feed, which asks for ever more peers.
 const maxWanted = 1 << 14
 
-var errWanted = fmt.Errorf("limit: %d attempts to dial wait for others to end (Limits.HalfOpenOut)", maxWanted)
+// ErrWanted refuses an attempt because too many wait already.
+var ErrWanted = fmt.Errorf("limit: %d attempts to dial wait for others to end (Limits.HalfOpenOut)", maxWanted)
 
 // permits lets as many attempts run at a time as Limits.HalfOpenOut says; the others wait their
 // turn. It belongs to peers.
@@ -40,7 +41,7 @@ func (p *permits) want(ctx actor.Context, pm *permit) {
 	}
 	if len(p.waiting) >= maxWanted {
 		pm.over = true
-		pm.begin(ctx, errWanted)
+		pm.begin(ctx, ErrWanted)
 		return
 	}
 	p.waiting = append(p.waiting, pm)

@@ -26,7 +26,7 @@ type Config struct {
 	Total time.Duration
 	// Each bounds one attempt up to the end of its upgrade. Default 15 s.
 	Each time.Duration
-	// Near bounds one attempt within this network. Default 5 s.
+	// Near bounds one attempt within this network, if that is less. Default 5 s.
 	Near time.Duration
 }
 
@@ -234,7 +234,7 @@ func (d *Dial) step(now time.Time) {
 		a.state = running
 		timeout := or(d.cfg.Each, 15*time.Second)
 		if a.Near {
-			timeout = or(d.cfg.Near, 5*time.Second)
+			timeout = min(timeout, or(d.cfg.Near, 5*time.Second))
 		}
 		d.events = append(d.events, Start{N: d.next, Addr: a.Addr, Timeout: timeout})
 		d.next++

@@ -225,6 +225,11 @@ func TestNearAddressesAnswerSoonOrNever(t *testing.T) {
 	if w.now.Sub(epoch) != 5*time.Second {
 		t.Fatalf("given up after %v", w.now.Sub(epoch))
 	}
+	plan, _ := Rank(epoch, Input{Self: self, Peer: alice, Addrs: list(t, lanTCP)})
+	d := NewDial(Config{Each: time.Second}, epoch, alice, plan, nil, false)
+	if e, _ := d.Next(); e.(Start).Timeout != time.Second {
+		t.Fatalf("%+v: a near address gets longer than any may have", e)
+	}
 }
 
 func TestAddressesThatComeLaterJoin(t *testing.T) {
