@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	troupe "github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
-	"github.com/troupe-p2p/troupe/transports/memory"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -20,11 +21,11 @@ type realm struct {
 	nearby
 }
 
-func newRealm(t testing.TB) realm { return realm{t, nearby{memory.NewHub()}} }
+func newRealm(t testing.TB) realm { return realm{t, newNearby()} }
 
 func (w realm) node(edit ...func(*troupe.Config)) *troupe.System {
 	w.t.Helper()
-	cfg := troupe.Config{Listen: []string{"/memory/0"}, Transports: []troupe.Transport{w.transport}}
+	cfg := troupe.Config{Listen: []string{"/memory/0"}, Transports: []troupe.Transport{troupe.Memory(w.hub)}}
 	for _, f := range edit {
 		f(&cfg)
 	}
@@ -122,4 +123,17 @@ func multiaddr(t testing.TB, text string) ma.Multiaddr {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// streamPath is the actor of a stream of a protocol, once there is one.
+func streamPath(t *testing.T, n *troupe.System, protocol string) (path string) {
+	t.Helper()
+	until(t, "a stream of "+protocol, func() bool {
+		k, ok := find(n.Tree().Roots, func(k node) bool {
+			return k.Kind == "stream" && slices.Contains(k.Info, actors.KeyValue{Key: "protocol", Value: protocol})
+		})
+		path = k.Path
+		return ok
+	})
+	return path
 }

@@ -192,8 +192,7 @@ func explain(op string, peer identity.ID, err error) error {
 		ya        *yamux.Error
 		away      *yamux.GoAwayError
 		dial      *dialplan.Error
-		socket    *tcp.Error
-		upgraded  *upgrade.Error
+		agreement *mux.NegotiationError
 	)
 	switch {
 	case errors.As(err, &dial):
@@ -214,6 +213,8 @@ func explain(op string, peer identity.ID, err error) error {
 			e.Next = advice
 		}
 		return e
+	case errors.As(err, &agreement):
+		return ErrNegotiation.with(op, peer, err)
 	case errors.As(err, &conn):
 		e := ErrConnectionClosed.with(op, peer, err)
 		e.Wire = conn.Code
@@ -227,10 +228,8 @@ func explain(op string, peer identity.ID, err error) error {
 		return ErrConnectionClosed.with(op, peer, err)
 	case errors.Is(err, peers.ErrSelf), errors.Is(err, upgrade.ErrSelf):
 		return ErrSelf.with(op, peer, err)
-	case errors.As(err, &socket), errors.As(err, &upgraded): // of a dial without a plan
-		return ErrDialFailed.with(op, peer, err)
 	case errors.As(err, &refused), errors.As(err, &exhausted), errors.As(err, &ya) && ya.Origin == yamux.Limit,
-		errors.Is(err, connset.ErrFull), errors.Is(err, connset.ErrWaiting):
+		errors.Is(err, connset.ErrFull), errors.Is(err, connset.ErrWaiting), errors.Is(err, peers.ErrWanted):
 		return ErrLimit.with(op, peer, err)
 	case errors.As(err, &panicked), errors.Is(err, actors.ErrRestarting), errors.Is(err, actors.ErrAbandoned):
 		return ErrRestarting.with(op, peer, err)
@@ -243,8 +242,11 @@ func explain(op string, peer identity.ID, err error) error {
 		return ErrDeadline.with(op, peer, err)
 	case errors.Is(err, pingcore.ErrMismatch), errors.Is(err, pingcore.ErrEnded):
 		return ErrBadMessage.with(op, peer, err)
-	case errors.Is(err, actors.ErrStopped), errors.Is(err, actors.ErrClosed), errors.Is(err, actors.ErrStopping):
-		return ErrConnectionClosed.with(op, peer, err)
+	case errors.Is(err, actors.ErrStopped), errors.Is(err, actors.ErrClosed), errors.Is(err, actors.ErrStopping), errors.Is(err, peers.ErrHungUp):
+		// Whoever would have answered has ended: the connection, or what it hung from.
+		e := ErrConnectionClosed.with(op, peer, err)
+		e.Origin = OriginLocal
+		return e
 	}
 	return ErrInternal.with(op, peer, err)
 }
@@ -253,7 +255,7 @@ func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 	var refused limits.Refusal
 	mismatch := func(f dialplan.Skipped) bool { return errors.Is(f.Err, identity.ErrMismatch) }
 	switch {
-	case errors.As(d, &refused), errors.Is(d, connset.ErrFull):
+	case errors.As(d, &refused), errors.Is(d, connset.ErrFull), errors.Is(d, peers.ErrWanted):
 		return ErrLimit.with(op, peer, d)
 	case errors.Is(d, peers.ErrSelf), errors.Is(d, upgrade.ErrSelf):
 		return ErrSelf.with(op, peer, d)
@@ -267,6 +269,30 @@ func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 		return ErrIdentityMismatch.with(op, peer, d)
 	}
 	return ErrDialFailed.with(op, peer, d)
+}
+
+// explainAttempt is explain for a dial that is one attempt, without a plan that would make its
+// failure a *dialplan.Error.
+func (s *System) explainAttempt(ctx context.Context, op string, err error) error {
+	var (
+		socket *tcp.Error
+		shaken *upgrade.Error
+	)
+	e := ErrDialFailed.with(op, "", err)
+	switch {
+	case errors.As(err, &shaken) && !errors.Is(err, upgrade.ErrSelf):
+		return e
+	case errors.As(err, &socket):
+		e.Origin = Origin(socket.Origin.String())
+		return e
+	case errors.Is(err, dialplan.ErrNoTransport):
+		e.Origin, e.Next = OriginLocal, "name a transport for that kind of address in Config.Transports"
+		return e
+	}
+	if known := s.explain(ctx, op, "", err); !errors.Is(known, ErrInternal) {
+		return known
+	}
+	return e
 }
 
 // resetAdvice is the next step for the codes that are known: Troupe's own and go-libp2p's.

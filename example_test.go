@@ -2,6 +2,7 @@ package troupe_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,29 +11,23 @@ import (
 
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/protocols/echo"
-	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/memory"
 )
 
 // The examples live in the memory of this process; a node on a network differs in one line, the
 // address that it listens on.
 
-// nearby makes nodes of one memory that can dial each other.
-type nearby struct{ hub *memory.Hub }
+// nearby makes nodes that meet in one memory.
+type nearby struct{ hub *troupe.MemoryHub }
 
-func newNearby() nearby { return nearby{memory.NewHub()} }
-
-// transport is what such a node's Config names.
-func (n nearby) transport(rt *actors.Runtime) (conduit.Transport, error) {
-	return memory.New(rt, memory.Config{Hub: n.hub}), nil
-}
+func newNearby() nearby { return nearby{troupe.NewMemoryHub()} }
 
 // node makes one that listens.
 func (n nearby) node() *troupe.System {
 	s, err := troupe.New(troupe.Config{
 		Listen:     []string{"/memory/0"}, // 0 takes a free one
-		Transports: []troupe.Transport{n.transport},
+		Transports: []troupe.Transport{troupe.Memory(n.hub)},
 	})
 	if err != nil {
 		panic(err)
@@ -66,6 +61,49 @@ func ExampleNew() {
 	// Output:
 	// addresses: 1
 	// has an identity: true
+}
+
+// Nodes of one process meet in a MemoryHub: for tests and simulations.
+func ExampleMemory() {
+	hub := troupe.NewMemoryHub()
+	node, err := troupe.New(troupe.Config{
+		Listen:     []string{"/memory/7"},
+		Transports: []troupe.Transport{troupe.Memory(hub), troupe.TCP},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = node.Close(context.Background()) }()
+
+	fmt.Println(node.ListenAddrs())
+	// Output:
+	// [/memory/7]
+}
+
+// Connections that carry streams by themselves, as QUIC's do. The key is the node's own.
+func ExampleMemoryMuxed() {
+	hub := troupe.NewMemoryHub()
+	key, err := identity.GenerateKey(identity.Ed25519, rand.Reader)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	node, err := troupe.New(troupe.Config{
+		Key:        key,
+		Listen:     []string{"/memory/7"},
+		Transports: []troupe.Transport{troupe.MemoryMuxed(hub, key.Public())},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = node.Close(context.Background()) }()
+
+	id, err := identity.IDFromKey(key.Public())
+	fmt.Println(node.ID() == id, err)
+	// Output:
+	// true <nil>
 }
 
 // A Config that cannot work is refused with the name of the field.

@@ -2,6 +2,7 @@ package troupe
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -75,6 +76,9 @@ func (s *System) Unhandle(protocol string) error {
 }
 
 func (s *System) setHandler(op, protocol string, h Handler) error {
+	if h.Actor != nil && h.Run != nil {
+		return ErrConfig.with(op, "", fmt.Errorf("the handler of %s has both Actor and Run: set one", protocol))
+	}
 	_, err := actors.AskControl(s.life, s.router, func(r actors.Reply[struct{}]) messages.Router {
 		return &messages.Handle{Protocol: protocol, Handler: h, Reply: r}
 	})

@@ -75,10 +75,13 @@ func (s *System) Dial(ctx context.Context, peer identity.ID, addresses ...ma.Mul
 	c, err := actors.Ask(ctx, s.peers, func(r actors.Reply[*stream.Conn]) messages.Peers {
 		return &messages.Dial{Peer: peer, Addrs: addresses, Deadline: deadline, Reply: r}
 	})
-	if err != nil {
-		return nil, s.explain(ctx, "dial", peer, err)
+	switch {
+	case err == nil:
+		return c, nil
+	case peer == "":
+		return nil, s.explainAttempt(ctx, "dial", err)
 	}
-	return c, nil
+	return nil, s.explain(ctx, "dial", peer, err)
 }
 
 // dialName tries what a name stands for, one after another: without a peer ID nothing says that

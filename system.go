@@ -22,6 +22,7 @@ import (
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/negotiation"
 	"github.com/troupe-p2p/troupe/peers"
+	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/peerstore"
 	"github.com/troupe-p2p/troupe/peerstore/book"
 	"github.com/troupe-p2p/troupe/protocols"
@@ -150,7 +151,7 @@ func (s *System) start() error {
 	node.Kind = "node"
 	node = started(node, func(ctx actor.Context) { actors.Publish(ctx, "peer", s.id.String()) })
 	if s.root, err = actors.Root[any](s.rt, node); err != nil {
-		return explain("new", "", err)
+		return ErrConfig.with("new", "", fmt.Errorf("Config.Runtime: %w", err))
 	}
 	for range branches {
 		<-up
@@ -268,7 +269,7 @@ func canDial(ts []conduit.Transport, a ma.Multiaddr) error {
 	if slices.ContainsFunc(ts, func(t conduit.Transport) bool { return t.CanDial(a) }) {
 		return nil
 	}
-	return fmt.Errorf("local: no transport of this node can dial %s", a)
+	return fmt.Errorf("%w: %s", dialplan.ErrNoTransport, a)
 }
 
 func (s *System) sessionSpec(j peers.SessionJob) actors.Spec {
