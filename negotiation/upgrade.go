@@ -77,12 +77,24 @@ type (
 	}
 )
 
-// sink turns the calls of the conduit into messages.
-type sink struct{ ref actors.Ref[any] }
+// sink turns the calls of the conduit into messages. The first bytes are told to the gate from
+// right here: in a flood a slot is not kept for long, and the upgrade's own turn may be far away.
+type sink struct {
+	ref   actors.Ref[any]
+	gate  actors.Ref[messages.Gate]
+	id    uint64
+	spoke bool
+}
 
-func (s sink) Offer(b *buf.Buf)  { _ = s.ref.Control(b) }
-func (s sink) Drained(err error) { _ = s.ref.Control(&drained{err: err}) }
-func (s sink) Ended(err error)   { _ = s.ref.Control(&ended{err: err}) }
+func (s *sink) Offer(b *buf.Buf) {
+	if !s.spoke {
+		s.spoke = true
+		_ = s.gate.Control(&messages.UpgradeProgressed{ID: s.id, Stage: uint8(upgrade.Speaking)})
+	}
+	_ = s.ref.Control(b)
+}
+func (s *sink) Drained(err error) { _ = s.ref.Control(&drained{err: err}) }
+func (s *sink) Ended(err error)   { _ = s.ref.Control(&ended{err: err}) }
 
 // upgrader runs one upgrade core on one conduit. It grants one read credit at a time, so that
 // when the core is done nothing is on its way and the conduit can be handed over.
@@ -146,7 +158,7 @@ func (u *upgrader) Receive(ctx actor.Context) {
 		err = u.core.HandleEnd(m.err)
 	case *actor.Stopping:
 		u.fail(ctx, actors.ErrStopped)
-		u.end(ctx)
+		u.end()
 		return
 	}
 	if err == nil {
@@ -175,7 +187,7 @@ func (u *upgrader) start(ctx actor.Context, now time.Time) error {
 		actors.NewTimer(ctx, &deadline{}).Set(at)
 	}
 	u.credit = true
-	u.job.Conduit.Bind(sink{actors.Self[any](ctx)}, 1)
+	u.job.Conduit.Bind(&sink{ref: actors.Self[any](ctx), gate: u.job.Progress, id: u.job.ID}, 1)
 	return nil
 }
 
@@ -291,7 +303,9 @@ func (u *upgrader) fail(ctx actor.Context, err error) {
 	}
 	u.task.Cancel()
 	if u.core != nil {
-		_ = u.core.HandleEnd(err) // gives back what it holds of a frame
+		if u.core.Stage() >= upgrade.Secured {
+			_ = u.core.HandleEnd(err) // gives back what it holds of a frame
+		}
 		u.out = u.core.AppendOutput(u.out)
 	}
 	if u.done != nil {
@@ -305,26 +319,34 @@ func (u *upgrader) fail(ctx actor.Context, err error) {
 		actors.NewTimer(ctx, &silenced{}).After(lastWords)
 		return
 	}
-	u.end(ctx)
+	u.leave(ctx)
 }
 
 // leaving waits for the conduit to take the last words.
 func (u *upgrader) leaving(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
-	case *drained, *silenced, *actor.Stopping:
-		u.end(ctx)
+	case *actor.Stopping:
+		u.end()
+	case *drained, *silenced:
+		u.leave(ctx)
 	case actors.Discarder:
 		m.Discard(actors.ErrStopped)
 	}
 }
 
+func (u *upgrader) leave(ctx actor.Context) {
+	if _, stopping := ctx.Message().(*actor.Stopping); !stopping {
+		u.end()
+		ctx.Stop(ctx.Self())
+	}
+}
+
 // end closes the conduit and tells whoever wanted the upgrade why.
-func (u *upgrader) end(ctx actor.Context) {
+func (u *upgrader) end() {
 	if u.over {
 		return
 	}
 	u.over = true
 	_ = u.job.Conduit.Close()
 	_ = u.job.To.Control(&messages.UpgradeFailed{ID: u.job.ID, Remote: u.job.Conduit.Endpoints().Remote, Err: u.failed})
-	ctx.Stop(ctx.Self())
 }
