@@ -1,0 +1,163 @@
+package negotiation_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/messages"
+	"github.com/troupe-p2p/troupe/negotiation/noise"
+)
+
+// TestHonestPeersGetInDuringAFlood holds four silent connections for every slot, re-dialled when
+// they are closed, from one address or from a thousand, while a hundred honest peers connect. The
+// flood is held to a thousand connections a second: it lives in the same process, and without a
+// pace it would be the scheduler that is tested.
+func TestHonestPeersGetInDuringAFlood(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		from func(i int) net.IP
+		say  string // by each of the flood
+	}{
+		{"one address", func(int) net.IP { return net.IPv4(127, 9, 9, 9) }, ""},
+		{"a thousand addresses", func(i int) net.IP { return net.IPv4(127, 1, byte(i/250%4), byte(1+i%250)) }, ""},
+		{"a thousand addresses that begin to speak", func(i int) net.IP { return net.IPv4(127, 1, byte(i/250%4), byte(1+i%250)) }, "\x13/multistream/1.0.0\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) { flooded(t, 256, c.from, c.say) })
+	}
+}
+
+func flooded(t *testing.T, slots int, from func(int) net.IP, say string) {
+	rt := run(t)
+	d := newDoor(t, rt, newPerson(t), slots)
+	ctx, stop := context.WithCancel(context.Background())
+	pace := time.NewTicker(time.Millisecond)
+	defer pace.Stop()
+	var flood sync.WaitGroup
+	var conns atomic.Int64
+	for i := range 4 * slots {
+		flood.Go(func() {
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from(i)}}
+			for n := 0; ctx.Err() == nil; n++ {
+				c, err := dialer.DialContext(ctx, "tcp", d.host)
+				if err != nil {
+					continue
+				}
+				conns.Add(1)
+				_, _ = c.Write([]byte(say))
+				cancel := context.AfterFunc(ctx, func() { _ = c.Close() })
+				var b [64]byte
+				for err == nil {
+					_, err = c.Read(b[:])
+				}
+				cancel()
+				_ = c.Close()
+				select {
+				case <-pace.C:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	defer flood.Wait()
+	defer stop()
+	until(t, "the gate full", func() bool { return conns.Load() > int64(4*slots) })
+
+	const honest, atATime = 100, 10
+	var (
+		guests sync.WaitGroup
+		mu     sync.Mutex
+		took   []time.Duration
+		failed []error
+	)
+	arrived := arrivals(d)
+	me := newPerson(t, only(noise.ID))
+	for range atATime {
+		guests.Go(func() {
+			for range honest / atATime {
+				start := time.Now()
+				err := visit(t, rt, me, d, arrived)
+				mu.Lock()
+				took = append(took, time.Since(start))
+				if err != nil {
+					failed = append(failed, err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	guests.Wait()
+	slices.Sort(took)
+	if len(failed) > honest/100 {
+		t.Errorf("%d of %d honest peers failed: %v", len(failed), honest, failed)
+	}
+	t.Logf("%d connections of the flood; honest p50 %v, max %v", conns.Load(), took[honest/2], took[honest-1])
+}
+
+// guestbook is who has arrived behind the gate, by the remote's address.
+type guestbook struct {
+	mu   sync.Mutex
+	seen map[string]chan struct{}
+}
+
+func (g *guestbook) page(remote []byte) chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.seen[string(remote)] == nil {
+		g.seen[string(remote)] = make(chan struct{})
+	}
+	return g.seen[string(remote)]
+}
+
+// arrivals writes it, as long as the probe lives.
+func arrivals(d *door) *guestbook {
+	g := &guestbook{seen: map[string]chan struct{}{}}
+	go func() {
+		for {
+			select {
+			case m := <-d.peers.got:
+				l := m.(*messages.Arrived).Link
+				close(g.page(l.Endpoints.Remote.Bytes()))
+				l.Close()
+			case <-d.peers.ref.Done():
+				return
+			}
+		}
+	}()
+	return g
+}
+
+// visit connects as an honest peer.
+func visit(t *testing.T, rt *actors.Runtime, me person, d *door, arrived *guestbook) error {
+	c, err := connect(rt, d.addr)
+	if err != nil {
+		return err
+	}
+	out := newProbe(t, rt, "")
+	knock(t, rt, me, c, d.id, out)
+	defer out.ref.Stop()
+	select {
+	case m := <-out.got:
+		switch m := m.(type) {
+		case *messages.UpgradeFailed:
+			return m.Err
+		case *messages.Upgraded:
+			defer m.Link.Close()
+		}
+	case <-time.After(patience):
+		return errors.New("hangs")
+	}
+	// The dialler is through before the listener: only there it is known that it got in.
+	select {
+	case <-arrived.page(c.Endpoints().Local.Bytes()):
+		return nil
+	case <-time.After(patience / 4):
+		return errors.New("evicted before the last message was read")
+	}
+}
