@@ -76,6 +76,7 @@ func TestAThousandStreamsInSequence(t *testing.T) {
 		w.eventually("the actors of all streams end", func() bool {
 			return w.a.count("stream") == 0 && w.b.count("stream") == 0 && w.b.count("handler") == 0
 		})
+		w.eventually("and the owners hear of it", func() bool { return w.a.inUse() == 0 && w.b.inUse() == 0 })
 	})
 }
 

@@ -256,8 +256,8 @@ func TestTheEndOfTheConnectionIsTheEndOfItsStreams(t *testing.T) {
 						t.Error("a handler's call:", err)
 					}
 				}
-				<-first.Context().Done()
 				for _, s := range []*stream.Blocking{first, wake, idle} {
+					w.within("the stream ends", s.Context().Done())
 					if _, err := s.Read(make([]byte, 1)); !connClosed(k, err) {
 						t.Error("Read afterwards:", err)
 					}

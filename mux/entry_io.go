@@ -54,6 +54,7 @@ func (s *Session) sent(e *entry, n int) {
 	case lentBody:
 		e.body, e.hasBody = nil, false
 		e.s.WriteDone(n, nil)
+	case lentNone:
 	}
 }
 

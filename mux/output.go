@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"errors"
 	"time"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
@@ -17,7 +18,14 @@ const (
 	// outMax is how much sealed output may wait for the conduit before streams are blocked.
 	// Attack: a peer that asks for replies and does not read.
 	outMax = 64 << 10
+	// stallMax is how long the conduit may take for one buffer of output.
+	stallMax = 10 * time.Second
+	// readOut is how long a conduit that takes no more output may go on giving input.
+	readOut = time.Second
 )
+
+// ErrWriteStalled ends a connection whose remote does not read.
+var ErrWriteStalled = errors.New("remote: has not read for 10 seconds")
 
 // output is what a rawMuxer has on its way to the conduit.
 type output struct {
@@ -25,13 +33,14 @@ type output struct {
 	out      *buf.Buf // sealed
 	inflight *buf.Buf // lent to the conduit by Drain
 	since    time.Time
+	fault    error // the conduit takes nothing any more
 }
 
 // flush gathers frames until the streams have no more to say, or there is enough for a write.
 // In between the session takes the events: a body that was used up may have a successor, and
 // what belongs together then shares a record and a write.
 func (m *rawMuxer) flush(now time.Time, budget *int) (again bool) {
-	if m.closed || m.inflight != nil || *budget <= 0 {
+	if m.closed || m.inflight != nil || m.fault != nil || *budget <= 0 {
 		return false
 	}
 	alive := m.core.Err() == nil
@@ -118,7 +127,7 @@ func (m *rawMuxer) send(now time.Time) {
 	n, err := m.raw.TryWrite(m.out.B)
 	switch {
 	case err != nil:
-		m.core.HandleClosed(now, err)
+		m.writeFailed(now, err)
 	case n < len(m.out.B):
 		m.inflight, m.out = m.out, nil
 		m.since = now
@@ -128,6 +137,23 @@ func (m *rawMuxer) send(now time.Time) {
 	}
 	m.out.Release()
 	m.out = nil
+}
+
+// writeFailed: most often the remote has closed the conduit, and its last words are still to be
+// read. The reader tells of the end; if it does not, this is it.
+func (m *rawMuxer) writeFailed(now time.Time, err error) {
+	m.fault, m.since = err, now
+}
+
+// overdue is when the conduit has had enough time for what it has to do.
+func (m *rawMuxer) overdue() (t time.Time, why error) {
+	switch {
+	case m.fault != nil:
+		return m.since.Add(readOut), m.fault
+	case m.inflight != nil:
+		return m.since.Add(stallMax), ErrWriteStalled
+	}
+	return time.Time{}, nil
 }
 
 // drop gives up what was not sent. The conduit may still be writing from what is in flight; that

@@ -10,15 +10,8 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
-const (
-	// stallMax is how long the conduit may take for one buffer of output.
-	stallMax = 10 * time.Second
-	// readCredits is how many buffers the conduit may have ahead of the session.
-	readCredits = 2
-)
-
-// ErrWriteStalled ends a connection whose remote does not read.
-var ErrWriteStalled = errors.New("remote: has not read for 10 seconds")
+// readCredits is how many buffers the conduit may have ahead of the session.
+const readCredits = 2
 
 // rawMuxer is a yamux core on a secured byte conduit.
 type rawMuxer struct {
@@ -90,7 +83,7 @@ func (m *rawMuxer) input(now time.Time, msg any) bool {
 		msg.b.Release()
 		m.inflight = nil
 		if msg.err != nil {
-			m.core.HandleClosed(now, msg.err)
+			m.writeFailed(now, msg.err)
 			return true
 		}
 		m.core.HandleDrained(now)
@@ -141,17 +134,15 @@ func (m *rawMuxer) doneReading() {
 
 func (m *rawMuxer) deadline() (time.Time, bool) {
 	t, ok := m.core.Deadline()
-	if m.inflight != nil {
-		if s := m.since.Add(stallMax); !ok || s.Before(t) {
-			return s, true
-		}
+	if due, why := m.overdue(); why != nil && (!ok || due.Before(t)) {
+		return due, true
 	}
 	return t, ok
 }
 
 func (m *rawMuxer) timeout(now time.Time) {
-	if m.inflight != nil && now.Sub(m.since) >= stallMax {
-		m.core.HandleClosed(now, ErrWriteStalled)
+	if due, why := m.overdue(); why != nil && !now.Before(due) {
+		m.core.HandleClosed(now, why)
 	}
 	m.core.HandleTimeout(now)
 	m.giveBack()

@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -172,6 +173,12 @@ func (s *Session) start(ctx actor.Context, now time.Time) {
 	actors.Publish(ctx, "direction", c.Direction.String())
 	actors.Publish(ctx, "security", c.Security)
 	actors.Publish(ctx, "muxer", c.Muxer)
+	both := conduit.Conduit{Raw: s.cfg.Secured.Raw, Muxed: s.cfg.Muxed}
+	actors.OnEnd(s.self, func(err error) {
+		if errors.Is(err, actors.ErrAbandoned) {
+			both.Abandon() // nobody else is going to
+		}
+	})
 	ref := actors.Self[any](ctx)
 	if s.cfg.Muxed != nil {
 		n := newNativeMuxer(s.cfg.Muxed)

@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/stream"
 )
 
@@ -34,15 +35,16 @@ type (
 type streamActor struct {
 	s       *stream.Stream
 	h       stream.Handler
+	session actors.Ref[messages.Session]
 	handler actors.Ref[any]
 	running bool
 	gone    bool
 }
 
-func streamSpec(s *stream.Stream, h stream.Handler) actors.Spec {
+func streamSpec(s *stream.Stream, h stream.Handler, session actors.Ref[messages.Session]) actors.Spec {
 	return actors.Spec{
 		Kind:    "stream",
-		New:     func() actor.Actor { return &streamActor{s: s, h: h} },
+		New:     func() actor.Actor { return &streamActor{s: s, h: h, session: session} },
 		Restart: actors.Temporary,
 	}
 }
@@ -64,9 +66,10 @@ func (a *streamActor) Receive(ctx actor.Context) {
 		a.stop(ctx)
 	case *actor.Stopping:
 		if !a.gone {
-			// The session lives and lets go of the stream, or it is gone and then this
-			// ends it.
 			a.s.Fail(stream.CodeHandlerPanic, errNoActor)
+		}
+		if a.session.Ended() {
+			a.s.End(stream.ErrConnClosed) // a session that was abandoned tells nobody
 		}
 	}
 }

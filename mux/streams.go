@@ -74,7 +74,7 @@ func (s *Session) serve(ctx actor.Context, e *entry, h stream.Handler, lazy bool
 	if !e.isActor {
 		e.s.Block(s.rt, lazy)
 	}
-	ref, err := actors.Spawn[streamMsg](ctx, streamSpec(e.s, h))
+	ref, err := actors.Spawn[streamMsg](ctx, streamSpec(e.s, h, s.self))
 	if err != nil {
 		panic(err) // a name of ours is taken, or a spec without New: a bug
 	}

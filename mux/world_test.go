@@ -44,6 +44,13 @@ type world struct {
 	rt   *actors.Runtime
 	live int64
 	a, b *side // a has dialled
+	// bug says whether a panic was wanted. Default: those of handlers and of Kill.
+	bug func(*actors.PanicError) bool
+}
+
+func wanted(e *actors.PanicError) bool {
+	_, injected := e.Value.(*actors.Injected)
+	return injected || strings.HasSuffix(e.Path, "/handler")
 }
 
 // side is one end: a supervisor with its session.
@@ -58,10 +65,11 @@ type side struct {
 	muxed   conduit.Muxed
 	gone    chan struct{} // the session has ended
 
+	onLookup func(name string)
 	mu       sync.Mutex
 	handlers map[string]stream.Handler
 	ended    *messages.ConnEnded
-	busy     int
+	busy     int // streams, as the owner was told
 }
 
 // setup is what a test may choose.
@@ -78,7 +86,7 @@ func newWorld(t testing.TB, k kind, s setup) *world {
 	t.Helper()
 	_, test := t.(*testing.T)
 	buf.Poison.Store(test && !s.bulk)
-	w := &world{t: t, kind: k, live: buf.Live(), rt: actors.Live(actors.Options{StuckAfter: 100 * time.Millisecond})}
+	w := &world{t: t, kind: k, bug: wanted, live: buf.Live(), rt: actors.Live(actors.Options{})}
 	w.a, w.b = newSide(w, "a"), newSide(w, "b")
 	w.connect(s)
 	t.Cleanup(w.check)
@@ -109,16 +117,16 @@ func (w *world) check() {
 		if used, _ := s.buffers.Used(); used != 0 {
 			w.t.Errorf("%s: %d bytes of windows are on the books", s.name, used)
 		}
-		w.eventually(s.name+"'s owner hears that there are no streams", func() bool {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.busy == 0
-		})
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if left := w.rt.Close(ctx); len(left) > 0 {
 		w.t.Errorf("left behind: %v", left)
+	}
+	for _, f := range w.rt.Tree("").Failures {
+		if !w.bug(f) {
+			w.t.Errorf("a bug: %v\n%s", f, f.Stack)
+		}
 	}
 	if n := buf.Live() - w.live; n != 0 {
 		w.t.Errorf("%d buffers are not given back", n)
@@ -201,6 +209,9 @@ func (s *side) spawn(set setup) {
 			}
 			up <- ref
 		case *actor.Terminated:
+			s.mu.Lock()
+			s.busy = 0 // also when it had no time to say so
+			s.mu.Unlock()
 			streams.Close()
 			buffers.Close()
 			close(s.gone)
@@ -229,6 +240,9 @@ type supervisor func(actor.Context)
 func (f supervisor) Receive(ctx actor.Context) { f(ctx) }
 
 func (s *side) lookup(name []byte) (string, stream.Handler, bool) {
+	if s.onLookup != nil {
+		s.onLookup(string(name))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h, ok := s.handlers[string(name)]
@@ -272,6 +286,13 @@ func (s *side) probe() (time.Duration, error) {
 
 func (s *side) close(code uint32) {
 	_ = s.session.Control(&messages.CloseConn{Code: code, Reason: "the test says so"})
+}
+
+// inUse is how many streams the owner was told of.
+func (s *side) inUse() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy
 }
 
 func (s *side) end() *messages.ConnEnded {
