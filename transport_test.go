@@ -1,6 +1,7 @@
 package troupe_test
 
 import (
+	"context"
 	"crypto/rand"
 	"testing"
 
@@ -34,7 +35,9 @@ func TestNodesMeetOverEveryTransport(t *testing.T) {
 				if shared {
 					rt = actors.Live(actors.Options{})
 					t.Cleanup(func() {
-						if s := rt.Close(bounded(t)); len(s) > 0 {
+						ctx, cancel := context.WithTimeout(context.Background(), patience)
+						defer cancel()
+						if s := rt.Close(ctx); len(s) > 0 {
 							t.Errorf("left in the runtime: %v", s)
 						}
 					})
