@@ -48,7 +48,7 @@ var panics = map[string]stream.Handler{
 	}),
 	"/panic/goexit": runHandler(func(_ ctx, s *stream.Blocking) {
 		var m map[string]int
-		m["nil map"]++
+		m["nil map"]++ //nolint:staticcheck // the bug is the point
 	}),
 }
 
