@@ -16,6 +16,9 @@ type virtual struct {
 	queue  []*cell
 	timers []*virtualTimer
 	rnd    float64
+
+	single bool     // tasks, which must not block, run between turns
+	jobs   []func() // those that wait, if so
 }
 
 type virtualTimer struct {
@@ -54,7 +57,14 @@ func (h *virtual) afterFunc(d time.Duration, f func()) stopper {
 	return t
 }
 
-func (h *virtual) goRun(f func())    { go f() }
+func (h *virtual) goRun(f func()) {
+	if h.single {
+		h.jobs = append(h.jobs, f)
+		return
+	}
+	go f()
+}
+
 func (h *virtual) newWaiter() waiter { return make(liveWaiter, 1) }
 func (h *virtual) rand() io.Reader   { return nil }
 func (h *virtual) float() float64    { return h.rnd }
@@ -63,6 +73,11 @@ func (h *virtual) close()            {}
 // settle runs turns until all actors are idle.
 func (h *virtual) settle() {
 	for {
+		for len(h.jobs) > 0 {
+			f := h.jobs[0]
+			h.jobs = h.jobs[1:]
+			f()
+		}
 		h.mu.Lock()
 		if len(h.queue) == 0 {
 			h.mu.Unlock()

@@ -188,7 +188,7 @@ func (w *world) step(op, a, b byte) {
 				}
 			})
 			StartTask(ctx, "t", func(ctx context.Context) any {
-				if b&2 != 0 {
+				if b&2 != 0 && w.h == nil {
 					<-ctx.Done()
 				}
 				if b&4 != 0 {
@@ -228,7 +228,6 @@ func (w *world) end() {
 		}
 		w.h.pass(time.Minute)
 	}
-	// Tasks of a virtual world run beside it and may schedule once more.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if s := w.rt.Close(ctx); len(s) > 0 {
@@ -271,7 +270,7 @@ func (w *world) end() {
 func newWorld(t testing.TB, virtually bool) *world {
 	w := &world{t: t}
 	if virtually {
-		w.h = &virtual{ns: int64(time.Hour)}
+		w.h = &virtual{ns: int64(time.Hour), single: true}
 		w.rt = newRuntime(w.h, true, Options{})
 	} else {
 		w.rt = Live(Options{StuckAfter: 10 * patience})
