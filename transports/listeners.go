@@ -141,7 +141,7 @@ func (l *listeners) bound(m *messages.Bound) {
 	s.bound, s.up = m.Addr, true
 	l.tell() // before the answer: whoever gets it may ask for the addresses at once
 	s.reply.Answer(m.Addr)
-	l.cfg.Hub.Emit(messages.Event{Kind: messages.EventListening, Addrs: []ma.Multiaddr{m.Addr}})
+	l.cfg.Hub.Emit(messages.Event{Kind: messages.EventListening, At: l.rt.Now(), Addrs: []ma.Multiaddr{m.Addr}})
 }
 
 // unbound: the first failure of a new address is its answer, and the end of it. Later ones are
