@@ -17,7 +17,8 @@ type Budget struct {
 	by   map[*Holder]struct{}
 }
 
-// NewBudget makes a budget of cap units; cap <= 0 means no limit, only accounts.
+// NewBudget makes a budget of cap units; 0 means no limit, only accounts, and less means none at
+// all.
 func NewBudget(name string, cap int64) *Budget {
 	return &Budget{name: name, cap: cap, by: map[*Holder]struct{}{}}
 }
@@ -39,6 +40,9 @@ type Exhausted struct {
 }
 
 func (e *Exhausted) Error() string {
+	if e.HolderUsed == 0 {
+		return fmt.Sprintf("limit %s: %d of %d in use", e.Limit, e.Used, e.Cap)
+	}
 	return fmt.Sprintf("limit %s: %d of %d in use, most by %s (%d)", e.Limit, e.Used, e.Cap, e.Holder, e.HolderUsed)
 }
 
@@ -56,7 +60,7 @@ func (h *Holder) Take(n int64) bool {
 	b := h.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if h.over || n < 0 || b.cap > 0 && n > b.cap-b.used {
+	if h.over || n < 0 || b.cap != 0 && n > max(b.cap, 0)-b.used {
 		return false
 	}
 	b.used += n
@@ -69,7 +73,7 @@ func (h *Holder) Take(n int64) bool {
 func (b *Budget) Why() *Exhausted {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := &Exhausted{Limit: b.name, Cap: b.cap, Used: b.used}
+	e := &Exhausted{Limit: b.name, Cap: max(b.cap, 0), Used: b.used}
 	for o := range b.by { // order-free: the largest wins, ties by name
 		if o.used > e.HolderUsed || o.used == e.HolderUsed && (e.Holder == "" || o.name < e.Holder) {
 			e.Holder, e.HolderUsed = o.name, o.used

@@ -120,6 +120,10 @@ func TestABudgetIsNeverOverdrawn(t *testing.T) {
 	if !free.Take(1 << 60) {
 		t.Fatal("a budget without a limit refuses")
 	}
+	none := NewBudget("none", -1).Holder("x")
+	if none.Take(1) || none.Why().Error() != "limit none: 0 of 0 in use" {
+		t.Fatal("a budget of nothing gives something: ", none.Why())
+	}
 }
 
 func TestABudgetUnderContention(t *testing.T) {
