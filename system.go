@@ -113,8 +113,9 @@ func (s *System) prepare() error {
 	s.table = &protocols.Table{}
 	s.identifyState = &identify.State{}
 	s.names = dnsaddr.New(s.rt, dnsaddr.Config{})
-	s.streams = actors.NewBudget("Streams", limitOr(s.cfg.Limits.Streams, defaultStreams))
-	s.buffers = actors.NewBudget("BufferBytes", limitOr(s.cfg.Limits.BufferBytes, defaultBuffers))
+	l := s.cfg.Limits.WithDefaults()
+	s.streams = actors.NewBudget("Limits.Streams", orNone(l.Streams))
+	s.buffers = actors.NewBudget("Limits.BufferBytes", orNone(l.BufferBytes))
 	return nil
 }
 
@@ -275,11 +276,11 @@ func canDial(ts []conduit.Transport, a ma.Multiaddr) error {
 func (s *System) sessionSpec(j peers.SessionJob) actors.Spec {
 	y := s.cfg.Yamux
 	if y.MaxInboundStreams == 0 {
-		y.MaxInboundStreams = int(limitOr(s.cfg.Limits.StreamsPerConn, defaultStreamsPerConn))
+		y.MaxInboundStreams = int(orNone(s.cfg.Limits.WithDefaults().StreamsPerConn))
 	}
 	return mux.Spec(mux.Config{
 		Conn: j.Conn, Secured: j.Link.Secured, Muxed: j.Link.Muxed, Lookup: s.table.Lookup,
-		Owner: j.Owner, Streams: j.Streams, Yamux: y, NegotiateTimeout: s.cfg.NegotiateTimeout,
+		Owner: j.Owner, Streams: j.Streams, Buffers: j.Buffers, Yamux: y, NegotiateTimeout: s.cfg.NegotiateTimeout,
 	})
 }
 
@@ -401,19 +402,10 @@ func (s *System) Close(ctx context.Context) error {
 	return nil
 }
 
-const (
-	defaultStreams        = 32768
-	defaultStreamsPerConn = 2048
-	defaultBuffers        = 256 << 20
-)
-
-// limitOr applies the rule of limits.Limits: 0 is the default, negative is none.
-func limitOr(v, def int) int64 {
-	switch {
-	case v == 0:
-		return int64(def)
-	case v < 0:
-		return 0
+// orNone says what a limit that allows nothing is called where 0 stands for something else.
+func orNone(limit int) int64 {
+	if limit == 0 {
+		return -1
 	}
-	return int64(v)
+	return int64(limit)
 }
