@@ -114,13 +114,19 @@ type yamuxRemote struct {
 	stopped bool
 	over    chan struct{}
 	last    uint32 // stream that the other side has opened
+	log     []byte // all that was received
 }
 
 func newYamuxRemote(w *world) *yamuxRemote {
-	r := &yamuxRemote{raw: w.a.raw, core: yamux.New(yamux.Config{}, yamux.Client, time.Now()), hands: map[uint32]*hand{}, over: make(chan struct{})}
+	r := makeYamuxRemote(w)
 	r.raw.Bind(r, 1)
 	r.do(func() {})
 	return r
+}
+
+func makeYamuxRemote(w *world) *yamuxRemote {
+	core := yamux.New(yamux.Config{}, yamux.Client, time.Now())
+	return &yamuxRemote{raw: w.a.raw, core: core, hands: map[uint32]*hand{}, over: make(chan struct{})}
 }
 
 func (r *yamuxRemote) Offer(b *buf.Buf) {
@@ -132,6 +138,7 @@ func (r *yamuxRemote) Offer(b *buf.Buf) {
 	}
 	r.rx.Feed(b.B)
 	for p, ok, _ := r.rx.Next(); ok; p, ok, _ = r.rx.Next() {
+		r.log = append(r.log, p...)
 		_ = r.core.HandleBytes(time.Now(), p)
 		r.drain()
 	}
