@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	troupe "github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/protocols/echo"
 )
 
@@ -67,13 +69,18 @@ func kills(t *testing.T, name, kind string) {
 	switch name {
 	case "keepers", "services", "movers":
 		path = pathOf(t, a, "node") + "/" + name
-	case "handler":
-		path = pathOf(t, a, "stream") + "/handler"
-		until(t, "the handler", func() bool {
-			n, ok := find(a.Tree().Roots, func(n node) bool { return n.Name == "handler" })
+	case "stream", "handler":
+		// The one that echoes: those of identify come and go.
+		until(t, "the stream that echoes", func() bool {
+			n, ok := find(a.Tree().Roots, func(n node) bool {
+				return n.Kind == "stream" && slices.Contains(n.Info, actors.KeyValue{Key: "protocol", Value: echo.Protocol})
+			})
 			path = n.Path
 			return ok
 		})
+		if name == "handler" {
+			path += "/handler"
+		}
 	default:
 		path = pathOf(t, a, kind)
 	}
