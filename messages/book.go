@@ -23,7 +23,8 @@ type Lookup struct {
 // Discard implements actors.Discarder.
 func (m *Lookup) Discard(why error) { m.Reply.Fail(why) }
 
-// Learn adds addresses from a source that nobody signed.
+// Learn adds addresses from a source that nobody signed. TTL 0 is for what the user gives: it
+// stays for as long as the node lives.
 type Learn struct {
 	Book
 	Peer  identity.ID

@@ -94,7 +94,11 @@ func (k *keeper) Receive(ctx actor.Context) {
 		m.Reply.Answer(b.Peers())
 		return
 	case *messages.Learn:
-		b.Learn(now, m.Peer, m.Addrs, m.TTL)
+		if m.TTL == 0 {
+			b.Pin(now, m.Peer, m.Addrs)
+		} else {
+			b.Learn(now, m.Peer, m.Addrs, m.TTL)
+		}
 	case *messages.Identified:
 		// What the core refuses, it has counted; the rest of the statement is taken.
 		_ = b.Identified(now, m.Peer, k.statement(now, m))
