@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/actors"
@@ -123,6 +124,16 @@ func multiaddr(t testing.TB, text string) ma.Multiaddr {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// comes says whether ok becomes true in time: until for goroutines that may not end the test.
+func comes(ok func() bool) bool {
+	for deadline := time.Now().Add(patience); !ok(); pause() {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
 }
 
 // streamPath is the actor of a stream of a protocol, once there is one.
