@@ -72,6 +72,8 @@ type Dead struct {
 	Restarts int       `json:"restarts"`
 	// Error says why, if it did not end in order.
 	Error string `json:"error,omitempty"`
+	// Values are what it showed last: of a stream, its protocol.
+	Values map[string]string `json:"values,omitempty"`
 }
 
 // Failure is a panic: a bug in whoever it names.
@@ -118,6 +120,12 @@ func NewPage(src Source, stacks bool) Page {
 		d := Dead{Path: g.Path, Kind: g.Kind, At: g.At, LivedMS: ms(g.Lived), Restarts: g.Restarts}
 		if g.Err != nil {
 			d.Error = clip(g.Err.Error())
+		}
+		for _, kv := range g.Info {
+			if d.Values == nil {
+				d.Values = make(map[string]string, len(g.Info))
+			}
+			d.Values[kv.Key] = clip(kv.Value)
 		}
 		p.Dead = append(p.Dead, d)
 	}

@@ -133,7 +133,11 @@ func (d *drawing) dead(p inspect.Page) {
 		if g.Error != "" {
 			why = ": " + plain(g.Error)
 		}
-		d.line("  %s ago  %s, lived %s%s", since(p.At, g.At), plain(g.Path), age(g.LivedMS), why)
+		what := ""
+		if protocol := g.Values["protocol"]; protocol != "" {
+			what = " " + plain(protocol)
+		}
+		d.line("  %s ago  %s%s, lived %s%s", since(p.At, g.At), plain(g.Path), what, age(g.LivedMS), why)
 	}
 }
 
