@@ -99,7 +99,7 @@ func wantError(t testing.TB, err error, want *troupe.Error) *troupe.Error {
 }
 
 // next waits for an event of a kind.
-func next(t testing.TB, sub *troupe.Subscription, kind troupe.EventKind) troupe.Event { //nolint:unused // for tests of subscriptions
+func next(t testing.TB, sub *troupe.Subscription, kind troupe.EventKind) troupe.Event {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
