@@ -49,7 +49,9 @@ type gate struct {
 	cfg      GateConfig
 	self     actors.Ref[messages.Gate]
 	table    *admission.Table
-	slots    int
+	pace     pace
+	waiting  []conduit.Conduit // newcomers, in order; len <= maxWaiting
+	resume   *actors.Timer
 	upgrades map[uint64]actors.Ref[upgradeMsg]
 	last     *uint64
 	report   *actors.Timer
@@ -57,8 +59,11 @@ type gate struct {
 	failures uint64 // upgrades that failed for their remotes' reasons
 }
 
-// reportDue is the timer's message.
-type reportDue struct{ messages.Gate }
+// The timers' messages.
+type (
+	reportDue struct{ messages.Gate }
+	resumeDue struct{ messages.Gate }
+)
 
 // EvictedError says that half-open connections lost their slots to newcomers.
 type EvictedError struct {
@@ -77,7 +82,7 @@ func newGate(cfg GateConfig, last *uint64) *gate {
 	return &gate{
 		cfg:      cfg,
 		table:    admission.New(admission.Config{Slots: cfg.HalfOpen}),
-		slots:    slots(cfg.HalfOpen),
+		pace:     pace{slots: slots(cfg.HalfOpen)},
 		upgrades: map[uint64]actors.Ref[upgradeMsg]{},
 		last:     last,
 	}
@@ -97,6 +102,7 @@ func (g *gate) Receive(ctx actor.Context) {
 	case *actor.Started:
 		g.self = actors.Self[messages.Gate](ctx)
 		g.report = actors.NewTimer(ctx, &reportDue{})
+		g.resume = actors.NewTimer(ctx, &resumeDue{})
 	case *messages.Accepted:
 		g.accepted(ctx, m.Conduit)
 	case *messages.UpgradeProgressed:
@@ -104,12 +110,21 @@ func (g *gate) Receive(ctx actor.Context) {
 	case *messages.Upgraded:
 		g.done(m.ID)
 		_ = g.cfg.Peers.Send(&messages.Arrived{Link: m.Link})
+		g.admitWaiting(ctx)
 	case *messages.UpgradeFailed:
 		g.failed(ctx, m)
+		g.admitWaiting(ctx)
+	case *resumeDue:
+		g.admitWaiting(ctx)
 	case *reportDue:
 		g.tell(ctx)
 	case *actor.Terminated:
 		g.ended(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		for _, c := range g.waiting {
+			c.Abandon()
+		}
+		g.waiting = nil
 	}
 }
 
@@ -121,13 +136,38 @@ func (g *gate) accepted(ctx actor.Context, c conduit.Conduit) {
 		}})
 		return
 	}
+	if len(g.waiting) >= maxWaiting {
+		c.Abandon()
+		return
+	}
+	g.waiting = append(g.waiting, c)
+	g.admitWaiting(ctx)
+}
+
+// admitWaiting lets newcomers in, in order, as long as there is a free slot or one may be taken.
+func (g *gate) admitWaiting(ctx actor.Context) {
+	now := actors.RuntimeOf(ctx).Now()
+	for len(g.waiting) > 0 && (g.table.Len() < g.pace.slots || g.pace.take(now)) {
+		c := g.waiting[0]
+		g.waiting[0] = conduit.Conduit{}
+		if g.waiting = g.waiting[1:]; len(g.waiting) == 0 {
+			g.waiting = nil
+		}
+		g.admit(ctx, now, c)
+	}
+	if len(g.waiting) > 0 && !g.resume.IsSet() {
+		g.resume.After(g.pace.next())
+	}
+}
+
+func (g *gate) admit(ctx actor.Context, now time.Time, c conduit.Conduit) {
 	var source netip.Prefix
 	if ip, ok := addrs.IP(c.Raw.Endpoints().Remote); ok {
 		source = addrs.LimitPrefix(ip)
 	}
 	*g.last++
 	id := *g.last
-	for _, victim := range g.table.Admit(actors.RuntimeOf(ctx).Now(), id, source) {
+	for _, victim := range g.table.Admit(now, id, source) {
 		g.evicted++
 		g.upgrades[victim].Stop()
 		delete(g.upgrades, victim)
@@ -191,7 +231,7 @@ func (g *gate) tell(ctx actor.Context) {
 	actors.Publish(ctx, "accepted", strconv.FormatUint(st.Admitted, 10))
 	actors.Publish(ctx, "failed", strconv.FormatUint(g.failures, 10))
 	if g.evicted > 0 {
-		e := &EvictedError{N: g.evicted, Slots: g.slots}
+		e := &EvictedError{N: g.evicted, Slots: g.pace.slots}
 		e.Source, e.Held = g.table.TopSource()
 		g.evicted = 0
 		actors.Publish(ctx, "evicted", fmt.Sprint(st.Evicted))

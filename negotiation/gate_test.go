@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,3 +229,27 @@ type endedSink struct{ ch chan error }
 func (s endedSink) Offer(b *buf.Buf) { b.Release() }
 func (s endedSink) Drained(error)    {}
 func (s endedSink) Ended(err error)  { s.ch <- err }
+
+// TestWhoWaitsForASlotIsClosedWithTheGate: newcomers that wait for somebody's tenure to end belong
+// to nobody else.
+func TestWhoWaitsForASlotIsClosedWithTheGate(t *testing.T) {
+	const crowd = 200
+	for _, end := range []string{"killed", "stopped"} {
+		rt := run(t)
+		d := newDoor(t, rt, newPerson(t), 2)
+		var closed atomic.Int64
+		for range crowd {
+			_ = d.gate.Send(&messages.Accepted{Conduit: conduit.Conduit{Raw: fake{&closed, d.addr}}})
+		}
+		if end == "killed" {
+			rt.Kill("gate", "test")
+		} else {
+			d.gate.Stop()
+		}
+		until(t, end+": all are closed, but those that it still has", func() bool {
+			return closed.Load() >= crowd-2 || end == "killed" && closed.Load() > 0 && d.children() > 0
+		})
+		d.gate.Stop()
+		until(t, end+": all are closed", func() bool { return closed.Load() == crowd })
+	}
+}
