@@ -40,6 +40,8 @@ type peer struct {
 	attempts map[uint64]*attempt // under way, of this dial or earlier ones
 	// extra links of a dial that has got one already; they are closed when they arrive.
 	extra map[*messages.Link]struct{}
+	// coming are links of dials that are over, because the peer was reached in another way.
+	coming map[*messages.Link]struct{}
 }
 
 // call is somebody who waits for a connection.
@@ -142,6 +144,7 @@ func (p *peer) start(ctx actor.Context) {
 	p.opens = map[uint64]*messages.Open{}
 	p.attempts = map[uint64]*attempt{}
 	p.extra = map[*messages.Link]struct{}{}
+	p.coming = map[*messages.Link]struct{}{}
 	p.timer = actors.NewTimer(ctx, &tick{})
 	p.farewell(actors.ErrRestarting) // what the last incarnation did not get to
 	actors.Publish(ctx, "peer", p.id.String())
@@ -166,7 +169,7 @@ func (p *peer) drain(ctx actor.Context) {
 	now := p.rt.Now()
 	waited := len(p.opens) > 0 || len(p.calls) > 0
 	switch {
-	case waited || len(p.ledger.conns) > 0 || p.plan != nil || len(p.attempts) > 0 || len(p.extra) > 0:
+	case waited || len(p.ledger.conns) > 0 || p.plan != nil || len(p.attempts) > 0 || len(p.extra)+len(p.coming) > 0:
 		p.idle = time.Time{}
 	case p.idle.IsZero():
 		p.idle = now.Add(p.patience())

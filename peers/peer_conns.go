@@ -34,6 +34,7 @@ func (p *peer) addLink(ctx actor.Context, m *addLink) {
 		m.Discard(errConnected)
 		return
 	}
+	delete(p.coming, m.link)
 	now := p.rt.Now()
 	if err := p.set.Add(now, connset.Conn{ID: m.conn.ID, Outbound: m.conn.Direction == conduit.Outbound}); err != nil {
 		if errors.Is(err, connset.ErrFull) {

@@ -258,6 +258,8 @@ func (p *peer) dialled(m *messages.Dialled) {
 	}
 	if current {
 		p.plan.linking[m.Link] = a.n
+	} else {
+		p.coming[m.Link] = struct{}{}
 	}
 	if err := p.parent.Control(&messages.Arrived{Link: m.Link}); err != nil {
 		p.linkFailed(m.Link, err) // peers has failed, and is about to restart this actor too
@@ -303,6 +305,7 @@ func (p *peer) unlink() {
 // linkFailed: a link does not become a connection.
 func (p *peer) linkFailed(l *messages.Link, err error) {
 	delete(p.extra, l)
+	delete(p.coming, l)
 	if p.plan != nil {
 		if n, ok := p.plan.linking[l]; ok {
 			delete(p.plan.linking, l)
@@ -330,6 +333,9 @@ func (p *peer) dialEnded(err error) {
 	if lost {
 		p.unlink()
 	}
+	for l := range p.plan.linking { // order-free: from one set into another
+		p.coming[l] = struct{}{}
+	}
 	p.plan = nil
 	if !lost {
 		return
@@ -351,6 +357,10 @@ func (p *peer) stopDial(err error) {
 		p.plan.d.Cancel(err)
 		p.dialEnded(err)
 	}
+	for l := range p.coming { // order-free: from one set into another
+		p.extra[l] = struct{}{}
+	}
+	clear(p.coming)
 	for _, n := range slices.Sorted(maps.Keys(p.attempts)) { // order-free: sorted
 		if a := p.attempts[n]; a.ref.IsZero() {
 			p.forget(a)
