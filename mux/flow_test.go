@@ -148,7 +148,6 @@ func TestHeldDataHoldsTheRemoteBack(t *testing.T) {
 				case d := <-held:
 					sum = append(sum, d.B...)
 					d.Release()
-					d.Release() // harmless
 				case <-closed:
 					return
 				}

@@ -123,7 +123,12 @@ func arrivals(d *door) *guestbook {
 			select {
 			case m := <-d.peers.got:
 				l := m.(*messages.Arrived).Link
-				close(g.page(l.Endpoints.Remote.Bytes()))
+				page := g.page(l.Endpoints.Remote.Bytes())
+				select {
+				case <-page: // the port has been used before
+				default:
+					close(page)
+				}
 				l.Close()
 			case <-d.peers.ref.Done():
 				return
