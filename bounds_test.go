@@ -1,0 +1,195 @@
+package troupe_test
+
+import (
+	"go/ast"
+	"path"
+	"strconv"
+	"strings"
+	"testing"
+
+	troupe "github.com/troupe-p2p/troupe"
+)
+
+func TestBoundRegistryNamesEachBoundOnceWithItsCapAndItsAttack(t *testing.T) {
+	seen := map[string]bool{}
+	for _, b := range troupe.Bounds() {
+		where, what, ok := strings.Cut(b.Name, ": ")
+		if !ok || where == "" || what == "" || seen[b.Name] {
+			t.Errorf("%q is not one name of a place and what it holds", b.Name)
+		}
+		seen[b.Name] = true
+		if b.Cap <= 0 || b.Attack == "" {
+			t.Errorf("%v", b)
+		}
+	}
+}
+
+// A package that has bounds is in the registry: the source is asked, so that none is forgotten.
+func TestBoundRegistryHasEveryPackage(t *testing.T) {
+	tr := archLoad(t)
+	listed := map[string]bool{}
+	for _, p := range tr.packages {
+		if p.path != "." {
+			continue
+		}
+		for _, f := range p.files {
+			if f.name == "bounds.go" {
+				listed = boundedPackages(f.syntax)
+			}
+		}
+	}
+	for _, p := range tr.packages {
+		has := false
+		for _, f := range p.files {
+			for _, d := range f.syntax.Decls {
+				fn, ok := d.(*ast.FuncDecl)
+				has = has || ok && fn.Recv == nil && fn.Name.Name == "Bounds"
+			}
+		}
+		if has && p.path != "." && !listed[p.path] {
+			t.Errorf("%s has bounds that the registry does not know: add it to bounds.go", p.path)
+		}
+		if !has && listed[p.path] {
+			t.Errorf("%s is in the registry and has no bounds", p.path)
+		}
+	}
+	if len(listed) < 20 {
+		t.Errorf("only %d packages are in the registry", len(listed))
+	}
+}
+
+// boundedPackages are the packages whose Bounds a file names, by their path in the module.
+func boundedPackages(f *ast.File) map[string]bool {
+	byName := map[string]string{}
+	for _, i := range f.Imports {
+		if full, err := strconv.Unquote(i.Path.Value); err == nil {
+			if ours, ok := strings.CutPrefix(full, archModule+"/"); ok {
+				byName[path.Base(ours)] = ours
+			}
+		}
+	}
+	out := map[string]bool{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Bounds" {
+			if x, ok := s.X.(*ast.Ident); ok {
+				out[byName[x.Name]] = true
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// boundTest is a test of a package that feeds a bound which cannot be fed from outside.
+type boundTest struct{ pkg, name string }
+
+// TestBoundsHoldAgainstAHundredTimesTheirCaps feeds every container of the registry a hundred
+// times what it may hold, and none holds more. What needs a package's inside to be fed is fed
+// by a test of that package, which has to be there.
+func TestBoundsHoldAgainstAHundredTimesTheirCaps(t *testing.T) {
+	drivers, elsewhere := boundDrivers(), boundTests()
+	for _, b := range troupe.Bounds() {
+		drive, own := drivers[b.Name], elsewhere[b.Name]
+		switch {
+		case drive == nil && own == boundTest{}:
+			t.Errorf("%s: nobody feeds it", b.Name)
+		case drive != nil && own != boundTest{}:
+			t.Errorf("%s: is fed twice", b.Name)
+		case drive != nil:
+			t.Run(b.Name, func(t *testing.T) {
+				if most := drive(t, b); most > b.Cap {
+					t.Fatalf("held %d, at most %d may be", most, b.Cap)
+				} else if most == 0 {
+					t.Fatal("nothing was ever in it: this proves nothing")
+				}
+			})
+		default:
+			if !archHasTest(archLoad(t), own) {
+				t.Errorf("%s: there is no %s in %s to feed it", b.Name, own.name, own.pkg)
+			}
+		}
+		delete(drivers, b.Name)
+		delete(elsewhere, b.Name)
+	}
+	for name := range drivers {
+		t.Errorf("%s is fed and is no bound", name)
+	}
+	for name := range elsewhere {
+		t.Errorf("%s is fed elsewhere and is no bound", name)
+	}
+}
+
+func archHasTest(tr *archTree, want boundTest) bool {
+	for _, p := range tr.packages {
+		if p.path != want.pkg {
+			continue
+		}
+		for _, f := range p.tests {
+			for _, d := range f.syntax.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == want.name {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// boundTests are the bounds that a test of their own package feeds.
+func boundTests() map[string]boundTest {
+	out := map[string]boundTest{}
+	for test, names := range map[boundTest][]string{
+		{"actors", "TestBoundsHold"}: {
+			"actors/dispatcher: idle workers kept, by default",
+			"actors/lane: places that an empty lane keeps",
+			"actors/mailbox: control messages that wait for one actor, by default",
+			"actors/mailbox: data messages that wait for one actor, by default",
+			"actors/mailbox: stops that wait for one actor whose mailbox is full",
+			"actors/reaper: entries of one actor",
+			"actors/supervisor: children whose map is kept when all are gone",
+			"actors/tree: actors remembered after their end",
+			"actors/tree: panics remembered with their stacks",
+		},
+		{"identity", "TestAddressesOfARecordAreBound"}:  {"identity: addresses of a peer record"},
+		{"identity", "TestEnvelopeSizeIsBoundBothWays"}: {"identity: bytes of an envelope"},
+		{"mux/yamux", "TestAllowanceForLateFramesIsCapped"}: {
+			"mux/yamux: bytes of late data allowed for ended streams",
+			"mux/yamux: late control frames allowed for ended streams",
+		},
+		{"mux/yamux", "TestFloodsOfFramesWithoutEffectEndTheSession"}: {"mux/yamux: control frames without effect at once"},
+		{"mux/yamux", "TestWindowsShareTheBudget"}:                    {"mux/yamux: bytes by which windows grow in sum"},
+		{"negotiation/noise", "TestEmptyFramesAreToleratedWithinTheBound"}: {
+			"negotiation/noise: frames without data in a row",
+		},
+		{"negotiation/noise", "TestPayloadThatProvesNothingIsRefused"}: {
+			"negotiation/noise: certificate hashes of a payload",
+			"negotiation/noise: muxer names of a payload",
+		},
+		{"negotiation/tls", "TestForgedCertificatesAreRefused"}: {"negotiation/tls: bytes of a certificate"},
+		{"negotiation/tls", "TestHandshakeIsBoundedAsAWhole"}:   {"negotiation/tls: bytes of a handshake"},
+		{"negotiation/tls", "TestKeyUpdateFloodIsBounded"}:      {"negotiation/tls: bytes to send that nobody wrote"},
+		{"protocols/identify", "TestObservedAddressesAreCountedShownAndBounded"}: {
+			"protocols/identify: addresses of ours that peers observe",
+		},
+		{"protocols/ping/pingcore", "TestResponderFloodedWithPingsHoldsNoMoreThanItsCap"}: {
+			"protocols/ping: bytes of answers that wait for a stream",
+		},
+		{"transports/dnsaddr", "TestANameThatMultipliesIsBounded"}: {
+			"transports/dnsaddr: addresses of one name",
+			"transports/dnsaddr: look-ups for one name",
+		},
+		{"transports/memory", "TestAListenerHoldsABoundedBacklog"}: {
+			"transports/memory: connections that a listener has not handed over",
+		},
+		{"transports/memory", "TestMuxedKeepsTheContract"}: {
+			"transports/memory: streams that a remote has open on one conduit",
+		},
+		{"transports/memory", "TestRawKeepsTheContract"}:              {"transports/memory: bytes that wait for one reader"},
+		{"transports/tcp", "TestReadsGrowWithABurstAndShrinkAfterIt"}: {"transports/tcp: bytes of one read"},
+	} {
+		for _, name := range names {
+			out[name] = test
+		}
+	}
+	return out
+}
