@@ -86,14 +86,15 @@ func meet(t *testing.T, a, b *troupe.System, twice *atomic.Int64) error {
 			return err
 		}
 	}
-	a.Disconnect(b.ID())
-	b.Disconnect(a.ID())
+	// A second connection may still be on its way here, so once is not enough.
 	if !comes(func() bool {
-		x, _ := a.Conns(bounded(t))
-		y, _ := b.Conns(bounded(t))
-		return len(x)+len(y) == 0
+		a.Disconnect(b.ID())
+		b.Disconnect(a.ID())
+		kept, _ = a.Conns(bounded(t))
+		mirrored, _ = b.Conns(bounded(t))
+		return len(kept)+len(mirrored) == 0
 	}) {
-		return errors.New("the connection does not end")
+		return fmt.Errorf("%d and %d connections do not end", len(kept), len(mirrored))
 	}
 	return nil
 }
