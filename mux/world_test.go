@@ -45,7 +45,8 @@ type world struct {
 	live int64
 	a, b *side // a has dialled
 	// bug says whether a panic was wanted. Default: those of handlers and of Kill.
-	bug func(*actors.PanicError) bool
+	bug  func(*actors.PanicError) bool
+	once sync.Once
 }
 
 func wanted(e *actors.PanicError) bool {
@@ -89,7 +90,7 @@ func newWorld(t testing.TB, k kind, s setup) *world {
 	w := &world{t: t, kind: k, bug: wanted, live: buf.Live(), rt: actors.Live(actors.Options{})}
 	w.a, w.b = newSide(w, "a"), newSide(w, "b")
 	w.connect(s)
-	t.Cleanup(w.check)
+	t.Cleanup(func() { w.once.Do(w.check) })
 	w.b.spawn(s)
 	if !s.bare {
 		w.a.spawn(s)
