@@ -30,35 +30,40 @@ func newKey(t testing.TB) (identity.PrivateKey, identity.ID) {
 	return k, id
 }
 
-// silent is a TCP address where somebody accepts and never says a word.
+// silent is where connections are accepted and never told anything.
 func silent(t testing.TB) ma.Multiaddr {
+	at, _ := silentUntil(t)
+	return at
+}
+
+// silentUntil is silent until hangUp, which the end of the test calls too.
+func silentUntil(t testing.TB) (at ma.Multiaddr, hangUp func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
 	var conns []net.Conn
-	var over sync.WaitGroup
-	over.Go(func() {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			mu.Lock()
 			conns = append(conns, c)
-			mu.Unlock()
 		}
-	})
-	t.Cleanup(func() {
+	}()
+	hangUp = sync.OnceFunc(func() {
 		_ = l.Close()
-		over.Wait()
+		<-over
 		for _, c := range conns {
 			_ = c.Close()
 		}
 	})
-	return tcpAddr(t, l.Addr())
+	t.Cleanup(hangUp)
+	return tcpAddr(t, l.Addr()), hangUp
 }
 
 // closed is a TCP address where nobody listens.

@@ -2,11 +2,12 @@ package troupe_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/actors"
@@ -85,70 +86,99 @@ func kills(t *testing.T, name, kind string) {
 		path = pathOf(t, a, kind)
 	}
 
-	answers := pending(t, a, b)
+	calls := pending(t, a, b)
+	killed := time.Now()
 	if !a.Runtime().Kill(path, "test of the row "+name) {
 		t.Fatalf("there is no %s", path)
 	}
-	for range cap(answers) {
+	until(t, "the failure in the tree", func() bool { return len(a.Tree().Failures) > 0 })
+	serves(t, at, a, b, killed)
+	calls.settle(t)
+}
+
+// waits are calls that wait when an actor dies: for a remote that says nothing, and for a handler
+// that thinks. Each must come back: with an error if it hung on the dead actor, else as soon as
+// what it waits for has come.
+type waits struct {
+	left    map[string]chan error
+	release func()
+}
+
+func pending(t *testing.T, a, b *troupe.System) waits {
+	t.Helper()
+	ctx := bounded(t)
+	mute, hangUp := silentUntil(t)
+	nobody := stranger()
+	think, arrived := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(think); hangUp() })
+	t.Cleanup(release)
+	answers(t, b, troupe.RequestOptions{}, func(_ context.Context, what string) (string, error) {
+		close(arrived)
+		<-think
+		return what, nil
+	})
+	w := waits{map[string]chan error{}, release}
+	start := func(what string, call func() error) {
+		done := make(chan error, 1)
+		w.left[what] = done
+		go func() { done <- call() }()
+	}
+	events := a.Subscribe(ctx, 0)
+	start("Request", func() error {
+		_, err := troupe.Request[text](ctx, a, b.ID(), asked, wrapperspb.String("?"))
+		return err
+	})
+	start("DialAddr", func() error {
+		_, err := a.DialAddr(ctx, mute.String()+"/p2p/"+nobody.String())
+		return err
+	})
+	<-arrived
+	until(t, "the dial", func() bool {
+		_, ok := find(a.Tree().Roots, ofKind("upgrade"))
+		return ok
+	})
+	start("Open", func() error { _, err := a.Open(ctx, nobody, troupe.PingProtocol); return err })
+	start("Next", func() error {
+		for { // the start of the calls has events too
+			if e, _, err := events.Next(ctx); err != nil || e.Kind == troupe.EventPanic {
+				return err
+			}
+		}
+	})
+	return w
+}
+
+// settle demands the answers within a second of what they wait for.
+func (w waits) settle(t *testing.T) {
+	t.Helper()
+	w.release()
+	late := time.NewTimer(within)
+	defer late.Stop()
+	for what, done := range w.left {
 		select {
-		case <-answers:
-		case <-time.After(patience):
-			t.Fatal("a pending call has no answer")
+		case <-done:
+		case <-late.C:
+			t.Fatalf("%s has no answer", what)
 		}
 	}
-	until(t, "the failure in the tree", func() bool { return len(a.Tree().Failures) > 0 })
-	serves(t, at, a, b)
 }
 
-// pending starts one call of every kind at a while it is about to fail. Each must come back,
-// with whatever result.
-func pending(t *testing.T, a, b *troupe.System) chan error {
-	ctx, cancel := context.WithTimeout(context.Background(), within+patience/2)
-	t.Cleanup(cancel)
-	answers := make(chan error, 4)
-	begin := make(chan struct{}, cap(answers))
-	go func() {
-		begin <- struct{}{}
-		_, err := a.Open(ctx, b.ID(), troupe.PingProtocol)
-		answers <- err
-	}()
-	go func() {
-		begin <- struct{}{}
-		// Nobody listens there.
-		_, err := a.DialAddr(ctx, "/ip4/127.0.0.1/tcp/1")
-		answers <- err
-	}()
-	go func() {
-		begin <- struct{}{}
-		_, err := a.Conns(ctx)
-		answers <- err
-	}()
-	go func() {
-		begin <- struct{}{}
-		_, _, err := a.Subscribe(ctx, 1).Next(ctx)
-		answers <- err
-	}()
-	for range cap(begin) {
-		<-begin
-	}
-	return answers
-}
-
-// serves demands a fresh stream, dialling anew if need be.
-func serves(t *testing.T, at string, a, b *troupe.System) {
+// silent is a remote that accepts connections and says nothing, until hangUp.
+// serves demands a fresh stream, dialling anew if need be, within a second of the kill.
+func serves(t *testing.T, at string, a, b *troupe.System, killed time.Time) {
 	t.Helper()
-	start := time.Now()
 	var err error
-	for time.Since(start) < patience {
-		ctx, cancel := context.WithTimeout(t.Context(), within)
+	for time.Since(killed) < within {
+		ctx, cancel := context.WithDeadline(t.Context(), killed.Add(within))
 		if _, err = b.DialAddr(ctx, at); err == nil {
 			err = echoes(ctx, b, a, "again")
 		}
 		cancel()
 		if err == nil {
+			t.Logf("serves again after %v", time.Since(killed))
 			return
 		}
 		pause()
 	}
-	t.Fatalf("the node does not serve again: %v", errors.Join(err, fmt.Errorf("after %v", time.Since(start))))
+	t.Fatalf("the node does not serve again: %v", err)
 }
