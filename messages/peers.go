@@ -26,7 +26,8 @@ type Open struct {
 	NoDial bool
 	// Deadline of the whole open; zero: none but that of whoever waits.
 	Deadline time.Time
-	Reply    actors.Reply[*stream.Stream]
+	// Reply must be set: a request that nobody waits for is dropped.
+	Reply actors.Reply[*stream.Stream]
 }
 
 // Discard implements actors.Discarder.
@@ -39,7 +40,8 @@ type Dial struct {
 	Peer     identity.ID
 	Addrs    []ma.Multiaddr
 	Deadline time.Time
-	Reply    actors.Reply[*stream.Conn]
+	// Reply must be set: a request that nobody waits for is dropped.
+	Reply actors.Reply[*stream.Conn]
 }
 
 // Discard implements actors.Discarder.

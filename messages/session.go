@@ -19,7 +19,8 @@ type OpenStream struct {
 	Confirm bool
 	// Handler serves the stream; the zero Handler leaves it to whoever gets the reply.
 	Handler stream.Handler
-	Reply   actors.Reply[*stream.Stream]
+	// Reply must be set: a request that nobody waits for is dropped.
+	Reply actors.Reply[*stream.Stream]
 }
 
 // Discard implements actors.Discarder.

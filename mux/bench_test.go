@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/stream"
 )
@@ -81,7 +82,15 @@ func BenchmarkRequestActors(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		<-tokens
-		_ = w.a.session.Send(&messages.OpenStream{Protocols: []string{"/echo"}, Handler: client})
+		_ = w.a.session.Send(&messages.OpenStream{
+			Protocols: []string{"/echo"}, Handler: client,
+			Reply: actors.NewReply(w.a.session, func(_ *stream.Stream, err error) {
+				if err != nil {
+					b.Error(err)
+					tokens <- struct{}{}
+				}
+			}),
+		})
 	}
 	for range cap(tokens) {
 		<-tokens
