@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -79,7 +79,7 @@ func (z *zone) LookupTXT(ctx context.Context, name string) ([]string, error) {
 func resolve(t *testing.T, z *zone, cfg Config, a string) ([]string, error) {
 	t.Helper()
 	cfg.Lookup = z
-	addrs, err := New(contract.Runtime(t), cfg).Resolve(t.Context(), ma.StringCast(a))
+	addrs, err := New(transporttest.Runtime(t), cfg).Resolve(t.Context(), ma.StringCast(a))
 	var out []string
 	for _, a := range addrs {
 		out = append(out, a.String())
@@ -224,7 +224,7 @@ func TestAServerThatNeverAnswersIsLeftBehind(t *testing.T) {
 	} {
 		z := &zone{hang: map[string]bool{"a.test": true}, deaf: make(chan struct{})}
 		cfg.Lookup = z
-		r := New(contract.Runtime(t), cfg)
+		r := New(transporttest.Runtime(t), cfg)
 		_, err := r.Resolve(t.Context(), ma.StringCast("/dns/a.test/tcp/1"))
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("err = %v", err)
@@ -235,7 +235,7 @@ func TestAServerThatNeverAnswersIsLeftBehind(t *testing.T) {
 
 func TestACallersCancelIsTheCallersError(t *testing.T) {
 	z := &zone{hang: map[string]bool{"a.test": true}}
-	r := New(contract.Runtime(t), Config{Lookup: z})
+	r := New(transporttest.Runtime(t), Config{Lookup: z})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	got := make(chan error, 2)
 	r.Start(ctx, ma.StringCast("/dns/a.test/tcp/1"), func(_ []ma.Multiaddr, err error) { got <- err })
@@ -254,7 +254,7 @@ func (*buggy) LookupIPAddr(context.Context, string) ([]net.IPAddr, error) {
 }
 
 func TestAPanicInAResolverIsItsError(t *testing.T) {
-	r := New(contract.Runtime(t), Config{Lookup: &buggy{}})
+	r := New(transporttest.Runtime(t), Config{Lookup: &buggy{}})
 	_, err := r.Resolve(t.Context(), ma.StringCast("/dns/a.test/tcp/1"))
 	var pe *actors.PanicError
 	var de *Error
@@ -265,7 +265,7 @@ func TestAPanicInAResolverIsItsError(t *testing.T) {
 
 func TestStartCallsBackOnceAndLater(t *testing.T) {
 	z := &zone{ip: map[string][]string{"a.test": {"192.0.2.1"}}}
-	r := New(contract.Runtime(t), Config{Lookup: z})
+	r := New(transporttest.Runtime(t), Config{Lookup: z})
 	returned, calls := make(chan struct{}), make(chan int, 2)
 	r.Start(t.Context(), ma.StringCast("/dns/a.test/tcp/1"), func(a []ma.Multiaddr, err error) {
 		<-returned // a call on Start's own stack would wait here for ever
@@ -279,7 +279,7 @@ func TestStartCallsBackOnceAndLater(t *testing.T) {
 }
 
 func TestTheSystemResolverKnowsLocalhost(t *testing.T) {
-	addrs, err := New(contract.Runtime(t), Config{}).Resolve(t.Context(), ma.StringCast("/dns4/localhost/tcp/1"))
+	addrs, err := New(transporttest.Runtime(t), Config{}).Resolve(t.Context(), ma.StringCast("/dns4/localhost/tcp/1"))
 	if err != nil || len(addrs) == 0 || addrs[0].String() != "/ip4/127.0.0.1/tcp/1" {
 		t.Errorf("got %v, %v", addrs, err)
 	}

@@ -4,8 +4,8 @@ import (
 	"testing"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 )
 
 // counter takes bytes and says when want of them have come.
@@ -29,14 +29,14 @@ func (s *counter) Drained(error) {}
 func (s *counter) Ended(error)   {}
 
 type writer struct {
-	contract.Sink
+	transporttest.Sink
 	drained chan error
 }
 
 func (w *writer) Drained(err error) { w.drained <- err }
 
 func benchPair(b *testing.B, p []byte, want int) {
-	x, y := contract.Pair(b, New(contract.Runtime(b), Config{}), anyAddr)
+	x, y := transporttest.Pair(b, New(transporttest.Runtime(b), Config{}), anyAddr)
 	defer x.Abandon()
 	defer y.Abandon()
 	w, r := &writer{drained: make(chan error, 1)}, &counter{c: y.Raw, want: want, done: make(chan struct{}, 1)}

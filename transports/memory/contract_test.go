@@ -6,8 +6,8 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -23,17 +23,17 @@ func foreign() []ma.Multiaddr {
 func refused(err error) bool { return errors.Is(err, ErrRefused) }
 
 func TestRawKeepsTheContract(t *testing.T) {
-	contract.Raw(t, func(t *testing.T) contract.RawPair {
-		a, b := contract.Pair(t, New(contract.Runtime(t), Config{}), anyAddr)
+	transporttest.Raw(t, func(t *testing.T) transporttest.RawPair {
+		a, b := transporttest.Pair(t, New(transporttest.Runtime(t), Config{}), anyAddr)
 		gone := errors.New("the machine is gone")
-		return contract.RawPair{A: a.Raw, B: b.Raw, Held: DefaultWindow + DefaultReadBuffer,
+		return transporttest.RawPair{A: a.Raw, B: b.Raw, Held: DefaultWindow + DefaultReadBuffer,
 			Break: func() { a.Raw.(*rawEnd).Break(gone) }}
 	})
 }
 
 func TestTransportKeepsTheContract(t *testing.T) {
-	contract.Transport(t, contract.Subject{
-		New:     func(t *testing.T) conduit.Transport { return New(contract.Runtime(t), Config{}) },
+	transporttest.Transport(t, transporttest.Subject{
+		New:     func(t *testing.T) conduit.Transport { return New(transporttest.Runtime(t), Config{}) },
 		Any:     anyAddr,
 		Foreign: foreign(),
 		Refused: refused,
@@ -41,9 +41,9 @@ func TestTransportKeepsTheContract(t *testing.T) {
 }
 
 func TestMuxedTransportKeepsTheContract(t *testing.T) {
-	contract.Transport(t, contract.Subject{
+	transporttest.Transport(t, transporttest.Subject{
 		New: func(t *testing.T) conduit.Transport {
-			return New(contract.Runtime(t), Config{Muxed: true, Key: key(1)})
+			return New(transporttest.Runtime(t), Config{Muxed: true, Key: key(1)})
 		},
 		Any:     anyAddr,
 		Foreign: foreign(),
@@ -52,9 +52,9 @@ func TestMuxedTransportKeepsTheContract(t *testing.T) {
 }
 
 func TestMuxedKeepsTheContract(t *testing.T) {
-	contract.Muxed(t, func(t *testing.T) contract.MuxedPair {
-		a, b := muxedPair(t, contract.Runtime(t), Config{MaxStreams: 8, Window: 64 << 10})
-		return contract.MuxedPair{A: a, B: b, KeyA: key(1), KeyB: key(2), MaxStreams: 8, Held: 2 * 64 << 10}
+	transporttest.Muxed(t, func(t *testing.T) transporttest.MuxedPair {
+		a, b := muxedPair(t, transporttest.Runtime(t), Config{MaxStreams: 8, Window: 64 << 10})
+		return transporttest.MuxedPair{A: a, B: b, KeyA: key(1), KeyB: key(2), MaxStreams: 8, Held: 2 * 64 << 10}
 	})
 }
 
@@ -81,14 +81,14 @@ func (o ones) Read(p []byte) (int, error) {
 func muxedPair(t *testing.T, rt *actors.Runtime, cfg Config) (a, b *muxedEnd) {
 	t.Helper()
 	cfg.Hub, cfg.Muxed, cfg.Key = NewHub(), true, key(2)
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l, err := New(rt, cfg).Listen(anyAddr, acc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
 	cfg.Key = key(1)
-	c, err := contract.Dial(t.Context(), New(rt, cfg), l.Addr())
+	c, err := transporttest.Dial(t.Context(), New(rt, cfg), l.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/troupe-p2p/troupe/actors"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 )
 
 type work struct {
@@ -17,7 +17,7 @@ func (w *work) Step()                        { w.do() }
 func (w *work) Failed(pe *actors.PanicError) { w.failed(pe) }
 
 func TestTheCrewSurvivesPanicsAndGoesHome(t *testing.T) {
-	c := &crew{rt: contract.Runtime(t)} // which finds goroutines that stay
+	c := &crew{rt: transporttest.Runtime(t)} // which finds goroutines that stay
 	const n = 1000
 	var mu sync.Mutex
 	var done, failed int
@@ -52,7 +52,7 @@ func TestTheCrewSurvivesPanicsAndGoesHome(t *testing.T) {
 }
 
 func TestTheCrewsQueueDoesNotGrowWithItsWork(t *testing.T) {
-	c := &crew{rt: contract.Runtime(t)}
+	c := &crew{rt: transporttest.Runtime(t)}
 	ended := make(chan struct{})
 	left := 100000
 	var w *work

@@ -8,8 +8,8 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -33,10 +33,10 @@ func dialFor(ctx context.Context, tr *Transport, a ma.Multiaddr, id identity.ID)
 }
 
 func TestDialsThatCannotWorkSayWhy(t *testing.T) {
-	rt := contract.Runtime(t)
+	rt := transporttest.Runtime(t)
 	hub := NewHub()
 	muxed := New(rt, Config{Hub: hub, Muxed: true, Key: key(2)})
-	l := mustListen(t, muxed, "/memory/7", &contract.Acceptor{})
+	l := mustListen(t, muxed, "/memory/7", &transporttest.Acceptor{})
 	one, err := identity.IDFromKey(key(1))
 	if err != nil {
 		t.Fatal(err)
@@ -61,18 +61,18 @@ func TestDialsThatCannotWorkSayWhy(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if _, err := New(rt, Config{Muxed: true}).Listen(anyAddr, &contract.Acceptor{}); !errors.Is(err, ErrNoKey) {
+	if _, err := New(rt, Config{Muxed: true}).Listen(anyAddr, &transporttest.Acceptor{}); !errors.Is(err, ErrNoKey) {
 		t.Errorf("a muxed listener without a key: %v", err)
 	}
-	if _, err := muxed.Listen(l.Addr(), &contract.Acceptor{}); !errors.Is(err, ErrInUse) {
+	if _, err := muxed.Listen(l.Addr(), &transporttest.Acceptor{}); !errors.Is(err, ErrInUse) {
 		t.Errorf("a second listener: %v", err)
 	}
 }
 
 func TestTheRightPeerIsReached(t *testing.T) {
-	rt := contract.Runtime(t)
+	rt := transporttest.Runtime(t)
 	hub := NewHub()
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l := mustListen(t, New(rt, Config{Hub: hub, Muxed: true, Key: key(2)}), "/memory/7", acc)
 	two, err := identity.IDFromKey(key(2))
 	if err != nil {
@@ -90,21 +90,21 @@ func TestTheRightPeerIsReached(t *testing.T) {
 }
 
 func TestFreeAddressesSkipThoseTaken(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{})
-	mustListen(t, tr, "/memory/1", &contract.Acceptor{})
-	if l := mustListen(t, tr, "/memory/0", &contract.Acceptor{}); l.Addr().String() != "/memory/2" {
+	tr := New(transporttest.Runtime(t), Config{})
+	mustListen(t, tr, "/memory/1", &transporttest.Acceptor{})
+	if l := mustListen(t, tr, "/memory/0", &transporttest.Acceptor{}); l.Addr().String() != "/memory/2" {
 		t.Errorf("got %s", l.Addr())
 	}
-	mustListen(t, tr, "/memory/18446744073709551615", &contract.Acceptor{})
+	mustListen(t, tr, "/memory/18446744073709551615", &transporttest.Acceptor{})
 }
 
 // TestAListenerHoldsABoundedBacklog floods a listener whose steps nobody runs.
 func TestAListenerHoldsABoundedBacklog(t *testing.T) {
-	rt := contract.Runtime(t)
+	rt := transporttest.Runtime(t)
 	hub := NewHub()
 	var stuck []func()
 	slow := New(rt, Config{Hub: hub, Executor: Posted(rt, func(f func()) { stuck = append(stuck, f) })})
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l := mustListen(t, slow, "/memory/7", acc)
 	dialler := New(rt, Config{Hub: hub})
 	full := 0
@@ -132,7 +132,7 @@ func TestAListenerHoldsABoundedBacklog(t *testing.T) {
 }
 
 func TestAPanicOfTheOwnerFailsTheListener(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{})
+	tr := New(transporttest.Runtime(t), Config{})
 	acc := &panicky{}
 	l := mustListen(t, tr, "/memory/7", acc)
 	c, err := dialFor(t.Context(), tr, l.Addr(), "")
@@ -144,26 +144,26 @@ func TestAPanicOfTheOwnerFailsTheListener(t *testing.T) {
 	if err := acc.WaitFailed(t); !errors.As(err, &pe) {
 		t.Errorf("Failed(%v)", err)
 	}
-	s := &contract.Sink{}
+	s := &transporttest.Sink{}
 	c.Raw.Bind(s, 1)
 	_ = s.WaitEnded(t, "the connection was closed")
-	mustListen(t, tr, "/memory/7", &contract.Acceptor{}) // the address is free
+	mustListen(t, tr, "/memory/7", &transporttest.Acceptor{}) // the address is free
 }
 
-type panicky struct{ contract.Acceptor }
+type panicky struct{ transporttest.Acceptor }
 
 func (*panicky) Accepted(conduit.Conduit) { panic("a bug in the owner") }
 
 func TestAPanicOfTheDiallersCallbackIsContained(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{})
-	acc := &contract.Acceptor{}
+	tr := New(transporttest.Runtime(t), Config{})
+	acc := &transporttest.Acceptor{}
 	l := mustListen(t, tr, "/memory/7", acc)
 	calls := make(chan struct{}, 2)
 	tr.Dial(t.Context(), l.Addr(), "", func(conduit.Conduit, error) {
 		calls <- struct{}{}
 		panic("a bug in the caller")
 	})
-	s := &contract.Sink{}
+	s := &transporttest.Sink{}
 	c := acc.Next(t, 0)
 	c.Raw.Bind(s, 1)
 	_ = s.WaitEnded(t, "the dialler's end was closed")
@@ -174,9 +174,9 @@ func TestAPanicOfTheDiallersCallbackIsContained(t *testing.T) {
 }
 
 func TestCloseReadTellsItsCode(t *testing.T) {
-	a, b := muxedPair(t, contract.Runtime(t), Config{})
+	a, b := muxedPair(t, transporttest.Runtime(t), Config{})
 	defer func() { _ = a.Close(0, "") }()
-	m := &contract.MuxedSink{}
+	m := &transporttest.MuxedSink{}
 	b.Bind(m)
 	s, err := a.OpenStream()
 	if err != nil {
@@ -193,7 +193,7 @@ func TestCloseReadTellsItsCode(t *testing.T) {
 }
 
 func TestCloseTellsItsReason(t *testing.T) {
-	a, b := muxedPair(t, contract.Runtime(t), Config{})
+	a, b := muxedPair(t, transporttest.Runtime(t), Config{})
 	_ = a.Close(0x10, "going home")
 	for end, want := range map[*muxedEnd]string{
 		a: "memory: local: conduit closed, code 0x10: going home",

@@ -12,8 +12,8 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 )
 
 // world is an event queue on the test's goroutine: each turn draws one of the waiting steps.
@@ -134,7 +134,7 @@ func story(t *testing.T, rt *actors.Runtime, seed uint64) string {
 }
 
 func TestOneGoroutineDrivesAWorldAndASeedReplays(t *testing.T) {
-	rt := contract.Runtime(t)
+	rt := transporttest.Runtime(t)
 	before := runtime.NumGoroutine()
 	stories := map[string]bool{}
 	for seed := range uint64(40) {
@@ -153,7 +153,7 @@ func TestOneGoroutineDrivesAWorldAndASeedReplays(t *testing.T) {
 }
 
 func TestAPostedPanicGoesToItsOwner(t *testing.T) {
-	rt := contract.Runtime(t)
+	rt := transporttest.Runtime(t)
 	w := newWorld(1)
 	tr := New(rt, Config{Executor: Posted(rt, w.post)})
 	bug := errors.New("a bug in the owner")

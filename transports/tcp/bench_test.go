@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 )
 
 // counter takes bytes and says when want of them have come.
@@ -31,7 +31,7 @@ func (s *counter) Ended(error)   {}
 
 // writer writes like a session: what fits at once, the rest by Drain.
 type writer struct {
-	contract.Sink
+	transporttest.Sink
 	c       conduit.Raw
 	drained chan error
 }
@@ -49,7 +49,7 @@ func (w *writer) write(p []byte) error {
 
 func ends(tb testing.TB, cfg Config) (*writer, *counter) {
 	tb.Helper()
-	a, b := contract.Pair(tb, New(contract.Runtime(tb), cfg), anyPort)
+	a, b := transporttest.Pair(tb, New(transporttest.Runtime(tb), cfg), anyPort)
 	tb.Cleanup(func() { a.Abandon(); b.Abandon() })
 	w := &writer{c: a.Raw, drained: make(chan error, 1)}
 	r := &counter{c: b.Raw, done: make(chan struct{}, 1)}

@@ -6,8 +6,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -22,7 +22,7 @@ func bothSocks(t *testing.T, f func(t *testing.T, cfg Config)) {
 
 func TestRawKeepsTheContract(t *testing.T) {
 	bothSocks(t, func(t *testing.T, cfg Config) {
-		contract.Raw(t, func(t *testing.T) contract.RawPair {
+		transporttest.Raw(t, func(t *testing.T) transporttest.RawPair {
 			a, b := pair(t, cfg)
 			held := 16 << 20 // what Linux lets the buffers of a socket grow to
 			if cfg.portable {
@@ -33,14 +33,14 @@ func TestRawKeepsTheContract(t *testing.T) {
 					}
 				}
 			}
-			return contract.RawPair{A: a, B: b, Held: held, Break: func() { abort(t, a) }}
+			return transporttest.RawPair{A: a, B: b, Held: held, Break: func() { abort(t, a) }}
 		})
 	})
 }
 
 func TestTransportKeepsTheContract(t *testing.T) {
-	contract.Transport(t, contract.Subject{
-		New: func(t *testing.T) conduit.Transport { return New(contract.Runtime(t), Config{}) },
+	transporttest.Transport(t, transporttest.Subject{
+		New: func(t *testing.T) conduit.Transport { return New(transporttest.Runtime(t), Config{}) },
 		Any: anyPort,
 		Foreign: []ma.Multiaddr{
 			nil,
@@ -60,7 +60,7 @@ func TestTransportKeepsTheContract(t *testing.T) {
 // pair is two ends of a connection of one transport.
 func pair(t *testing.T, cfg Config) (dialler, acceptor *conn) {
 	t.Helper()
-	a, b := contract.Pair(t, New(contract.Runtime(t), cfg), anyPort)
+	a, b := transporttest.Pair(t, New(transporttest.Runtime(t), cfg), anyPort)
 	return a.Raw.(*conn), b.Raw.(*conn)
 }
 

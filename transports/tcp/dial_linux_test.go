@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -50,8 +50,8 @@ func deafListener(t *testing.T) ma.Multiaddr {
 
 func TestADialWithoutAnswerEndsInTime(t *testing.T) {
 	silent := deafListener(t)
-	tr := New(contract.Runtime(t), Config{DialTimeout: 30 * time.Millisecond})
-	_, err := contract.Dial(t.Context(), tr, silent)
+	tr := New(transporttest.Runtime(t), Config{DialTimeout: 30 * time.Millisecond})
+	_, err := transporttest.Dial(t.Context(), tr, silent)
 	var ne net.Error
 	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &ne) || !ne.Timeout() {
 		t.Errorf("err = %v", err)
@@ -60,17 +60,17 @@ func TestADialWithoutAnswerEndsInTime(t *testing.T) {
 
 func TestACallersDeadlineIsTheCallersError(t *testing.T) {
 	silent := deafListener(t)
-	tr := New(contract.Runtime(t), Config{})
+	tr := New(transporttest.Runtime(t), Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if _, err := contract.Dial(ctx, tr, silent); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := transporttest.Dial(ctx, tr, silent); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("err = %v", err)
 	}
 }
 
 func TestACancelledDialEndsAtOnce(t *testing.T) {
 	silent := deafListener(t)
-	tr := New(contract.Runtime(t), Config{DialTimeout: time.Hour})
+	tr := New(transporttest.Runtime(t), Config{DialTimeout: time.Hour})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	got := make(chan error, 1)
 	tr.Dial(ctx, silent, "", func(_ conduit.Conduit, err error) { got <- err })

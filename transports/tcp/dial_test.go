@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -15,13 +15,13 @@ import (
 func mustAddr(s string) ma.Multiaddr { return ma.StringCast(s) }
 
 func TestARefusedDialNamesTheRemote(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{})
-	l, err := tr.Listen(anyPort, &contract.Acceptor{})
+	tr := New(transporttest.Runtime(t), Config{})
+	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	_, err = contract.Dial(t.Context(), tr, l.Addr())
+	_, err = transporttest.Dial(t.Context(), tr, l.Addr())
 	want := "tcp: remote: dial " + l.Addr().String() + ": connect: connection refused"
 	if err == nil || err.Error() != want || !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("err = %v, want %s", err, want)
@@ -29,9 +29,9 @@ func TestARefusedDialNamesTheRemote(t *testing.T) {
 }
 
 func TestAnUnreachableAddressKeepsItsErrno(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{DialTimeout: time.Second})
+	tr := New(transporttest.Runtime(t), Config{DialTimeout: time.Second})
 	// A zone that does not exist: the kernel has no such scope.
-	_, err := contract.Dial(t.Context(), tr, mustAddr("/ip6zone/none0/ip6/fe80::1/tcp/1"))
+	_, err := transporttest.Dial(t.Context(), tr, mustAddr("/ip6zone/none0/ip6/fe80::1/tcp/1"))
 	if err == nil {
 		t.Fatal("it was reached")
 	}
@@ -42,9 +42,9 @@ func TestAnUnreachableAddressKeepsItsErrno(t *testing.T) {
 }
 
 func TestAPanicOfTheDiallersCallbackIsContained(t *testing.T) {
-	rt := contract.Runtime(t)
+	rt := transporttest.Runtime(t)
 	tr := New(rt, Config{})
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l, err := tr.Listen(anyPort, acc)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestAPanicOfTheDiallersCallbackIsContained(t *testing.T) {
 	})
 	<-calls
 	c := acc.Next(t, 0)
-	s := &contract.Sink{}
+	s := &transporttest.Sink{}
 	c.Raw.Bind(s, 1)
 	if err := s.WaitEnded(t, "the other end's close"); err == nil { // the dialler's end was closed
 		t.Error("no reason")

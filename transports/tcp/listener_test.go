@@ -10,14 +10,14 @@ import (
 	"testing"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 )
 
 // scripted is a listener whose accept fails with errs, one after another, before it accepts.
 func scripted(t *testing.T, sink conduit.AcceptSink, errs ...error) *listener {
 	t.Helper()
-	l, err := New(contract.Runtime(t), Config{}).listen(anyPort, sink)
+	l, err := New(transporttest.Runtime(t), Config{}).listen(anyPort, sink)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func scripted(t *testing.T, sink conduit.AcceptSink, errs ...error) *listener {
 }
 
 func TestAShortageIsReportedOnceAndOutlived(t *testing.T) {
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l := scripted(t, acc, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.EMFILE)
 	l.start()
 	c, err := net.Dial("tcp", l.nl.Addr().String())
@@ -55,7 +55,7 @@ func TestAShortageIsReportedOnceAndOutlived(t *testing.T) {
 }
 
 func TestConnectionsThatFailDoNotHoldUpOthers(t *testing.T) {
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l := scripted(t, acc, slices.Repeat([]error{syscall.ECONNABORTED, syscall.EPROTO}, maxFlukes/2)...)
 	l.start()
 	c, err := net.Dial("tcp", l.nl.Addr().String())
@@ -70,7 +70,7 @@ func TestConnectionsThatFailDoNotHoldUpOthers(t *testing.T) {
 }
 
 func TestAFaultThatLooksLikeFailedConnectionsDoesNotSpin(t *testing.T) {
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l := scripted(t, acc, slices.Repeat([]error{syscall.EPROTO}, 1000*maxFlukes)...)
 	l.start()
 	if err := acc.WaitDegraded(t, 1); !errors.Is(err, syscall.EPROTO) {
@@ -79,7 +79,7 @@ func TestAFaultThatLooksLikeFailedConnectionsDoesNotSpin(t *testing.T) {
 }
 
 func TestCloseEndsTheWaitForDescriptors(t *testing.T) {
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l := scripted(t, acc, slices.Repeat([]error{syscall.EMFILE}, 1000)...)
 	l.start()
 	_ = acc.WaitDegraded(t, 1)
@@ -90,13 +90,13 @@ func TestCloseEndsTheWaitForDescriptors(t *testing.T) {
 }
 
 func TestAFatalAcceptErrorClosesTheListenerAndFreesThePort(t *testing.T) {
-	acc := &contract.Acceptor{}
+	acc := &transporttest.Acceptor{}
 	l := scripted(t, acc, syscall.EINVAL)
 	l.start()
 	if err := acc.WaitFailed(t); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("Failed(%v)", err)
 	}
-	again, err := l.t.Listen(l.Addr(), &contract.Acceptor{})
+	again, err := l.t.Listen(l.Addr(), &transporttest.Acceptor{})
 	if err != nil {
 		t.Fatalf("the port is still taken: %v", err)
 	}
@@ -108,7 +108,7 @@ func TestAFatalAcceptErrorClosesTheListenerAndFreesThePort(t *testing.T) {
 
 // panicky is an owner with a bug in Accepted.
 type panicky struct {
-	contract.Acceptor
+	transporttest.Acceptor
 	got conduit.Conduit
 }
 
@@ -136,13 +136,13 @@ func TestAPanicOfTheOwnerFailsTheListenerAndClosesTheConnection(t *testing.T) {
 }
 
 func TestListenErrorsTellWhatIsWrong(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{})
-	l, err := tr.Listen(anyPort, &contract.Acceptor{})
+	tr := New(transporttest.Runtime(t), Config{})
+	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	_, err = tr.Listen(l.Addr(), &contract.Acceptor{})
+	_, err = tr.Listen(l.Addr(), &transporttest.Acceptor{})
 	var te *Error
 	if !errors.Is(err, syscall.EADDRINUSE) || !errors.As(err, &te) || te.Origin.String() != "local" {
 		t.Errorf("err = %v", err)
@@ -150,14 +150,14 @@ func TestListenErrorsTellWhatIsWrong(t *testing.T) {
 }
 
 func TestIPv6AndIPv4HaveThePortEach(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{})
+	tr := New(transporttest.Runtime(t), Config{})
 	for {
-		six, err := tr.Listen(mustAddr("/ip6/::1/tcp/0"), &contract.Acceptor{})
+		six, err := tr.Listen(mustAddr("/ip6/::1/tcp/0"), &transporttest.Acceptor{})
 		if err != nil {
 			t.Fatal("the test needs IPv6 on the loopback interface:", err)
 		}
 		port, _ := six.Addr().ValueForProtocol(6)
-		four, err := tr.Listen(mustAddr("/ip4/127.0.0.1/tcp/"+port), &contract.Acceptor{})
+		four, err := tr.Listen(mustAddr("/ip4/127.0.0.1/tcp/"+port), &transporttest.Acceptor{})
 		_ = six.Close()
 		if errors.Is(err, syscall.EADDRINUSE) {
 			continue // another program has the IPv4 port

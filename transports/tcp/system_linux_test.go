@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/contract"
 )
 
 func sockopt(t *testing.T, c *conn, level, opt int) int {
@@ -58,8 +58,8 @@ func fds(t testing.TB) int {
 }
 
 func TestClosingInEveryStateLeavesNoDescriptor(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{})
-	acc := &contract.Acceptor{}
+	tr := New(transporttest.Runtime(t), Config{})
+	acc := &transporttest.Acceptor{}
 	l, err := tr.Listen(anyPort, acc)
 	if err != nil {
 		t.Fatal(err)
@@ -68,14 +68,14 @@ func TestClosingInEveryStateLeavesNoDescriptor(t *testing.T) {
 	before := fds(t)
 	big := make([]byte, 8<<20)
 	// What is done to the accepted end, by the number of the round; the other end is reset.
-	states := []func(c conduit.Raw, s *contract.Sink){
-		func(conduit.Raw, *contract.Sink) {},
-		func(c conduit.Raw, s *contract.Sink) { c.Bind(s, 1) },
-		func(c conduit.Raw, s *contract.Sink) { c.Bind(s, 1); _, _ = c.TryWrite(big) },
-		func(c conduit.Raw, s *contract.Sink) { c.Bind(s, 1); c.Drain(big) },
-		func(c conduit.Raw, s *contract.Sink) { c.Bind(s, 1); c.Bind(&contract.Sink{}, 5) },
-		func(c conduit.Raw, s *contract.Sink) { _ = c.Close(); c.Bind(s, 1) },
-		func(c conduit.Raw, s *contract.Sink) { c.Bind(s, 1); _ = c.Close(); c.More() },
+	states := []func(c conduit.Raw, s *transporttest.Sink){
+		func(conduit.Raw, *transporttest.Sink) {},
+		func(c conduit.Raw, s *transporttest.Sink) { c.Bind(s, 1) },
+		func(c conduit.Raw, s *transporttest.Sink) { c.Bind(s, 1); _, _ = c.TryWrite(big) },
+		func(c conduit.Raw, s *transporttest.Sink) { c.Bind(s, 1); c.Drain(big) },
+		func(c conduit.Raw, s *transporttest.Sink) { c.Bind(s, 1); c.Bind(&transporttest.Sink{}, 5) },
+		func(c conduit.Raw, s *transporttest.Sink) { _ = c.Close(); c.Bind(s, 1) },
+		func(c conduit.Raw, s *transporttest.Sink) { c.Bind(s, 1); _ = c.Close(); c.More() },
 	}
 	for i := range 50 * len(states) {
 		nc, err := net.Dial("tcp", l.(*listener).nl.Addr().String())
@@ -86,7 +86,7 @@ func TestClosingInEveryStateLeavesNoDescriptor(t *testing.T) {
 			_, _ = nc.Write([]byte("hello"))
 		}
 		c := acc.Next(t, i).Raw
-		states[i%len(states)](c, &contract.Sink{})
+		states[i%len(states)](c, &transporttest.Sink{})
 		if i%2 == 0 {
 			_ = nc.(*net.TCPConn).SetLinger(0)
 		}
@@ -106,14 +106,14 @@ func TestClosingInEveryStateLeavesNoDescriptor(t *testing.T) {
 func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 	before := buf.Live()
 	a, b := pair(t, Config{})
-	s := &contract.Sink{}
+	s := &transporttest.Sink{}
 	a.Bind(s, 2)
-	b.Bind(&contract.Sink{}, 2)
+	b.Bind(&transporttest.Sink{}, 2)
 	if n, err := b.TryWrite([]byte("x")); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	s.WaitBytes(t, "a byte", 1) // a's reader was through its first round
-	contract.Settle(t, "buffers", int(before), func() int { return int(buf.Live()) })
+	transporttest.Settle(t, "buffers", int(before), func() int { return int(buf.Live()) })
 	_ = a.Close()
 	_ = b.Close()
 }
@@ -136,22 +136,22 @@ func TestAcceptingSurvivesAProcessWithoutDescriptors(t *testing.T) {
 }
 
 func starved(t *testing.T) {
-	tr := New(contract.Runtime(t), Config{})
-	acc := &contract.Acceptor{}
+	tr := New(transporttest.Runtime(t), Config{})
+	acc := &transporttest.Acceptor{}
 	l, err := tr.Listen(anyPort, acc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
 	// One connection from before the shortage.
-	a, err := contract.Dial(t.Context(), tr, l.Addr())
+	a, err := transporttest.Dial(t.Context(), tr, l.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.Abandon()
 	b := acc.Next(t, 0)
 	defer b.Abandon()
-	got := &contract.Sink{}
+	got := &transporttest.Sink{}
 	b.Raw.Bind(got, 100)
 
 	var lim syscall.Rlimit
@@ -164,7 +164,7 @@ func starved(t *testing.T) {
 	}
 	var flood []conduit.Conduit
 	for {
-		c, err := contract.Dial(t.Context(), tr, l.Addr())
+		c, err := transporttest.Dial(t.Context(), tr, l.Addr())
 		if err != nil {
 			var te *Error
 			if !errors.Is(err, syscall.EMFILE) || !errors.As(err, &te) || te.Origin.String() != "limit" {
@@ -177,7 +177,7 @@ func starved(t *testing.T) {
 	// Either a connection waits to be accepted, or the last accept took the last descriptor: then
 	// a dial that gets a freed one leaves none for its counterpart.
 	flood[0].Abandon()
-	if c, err := contract.Dial(t.Context(), tr, l.Addr()); err == nil {
+	if c, err := transporttest.Dial(t.Context(), tr, l.Addr()); err == nil {
 		flood = append(flood, c)
 	}
 	if err := acc.WaitDegraded(t, 1); !errors.Is(err, syscall.EMFILE) {
@@ -203,7 +203,7 @@ func starved(t *testing.T) {
 	for i := 1; i < accepted; i++ {
 		acc.Next(t, i).Abandon()
 	}
-	c, err := contract.Dial(t.Context(), tr, l.Addr())
+	c, err := transporttest.Dial(t.Context(), tr, l.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

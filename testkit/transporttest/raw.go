@@ -1,4 +1,4 @@
-package contract
+package transporttest
 
 import (
 	"math/rand/v2"
