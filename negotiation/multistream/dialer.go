@@ -51,6 +51,11 @@ func (d *Dialer) Reset(protocols ...string) error {
 // those are data of the protocol. The error is sticky.
 func (d *Dialer) HandleBytes(p []byte) (consumed int, err error) {
 	for d.err == nil && !d.done {
+		if !d.greeted && d.in.empty() {
+			if d.err = checkFirst(p[consumed:]); d.err != nil {
+				break
+			}
+		}
 		msg, n, err := d.in.next(p[consumed:])
 		consumed += n
 		if err != nil {

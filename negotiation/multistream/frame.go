@@ -21,6 +21,9 @@ type reader struct {
 	taken bool   // part was handed out and is free again
 }
 
+// empty says that no message is under way.
+func (r *reader) empty() bool { return r.taken || len(r.part) == 0 }
+
 // next returns a message without its newline and the number of bytes of p that were used up. A nil
 // message without an error means that all of p was used up and more is needed. The message is
 // valid until p changes or the next call.

@@ -37,6 +37,11 @@ func (l *Listener) Reset(lookup Lookup) {
 // data of the protocol. The error is sticky.
 func (l *Listener) HandleBytes(p []byte) (consumed int, err error) {
 	for l.err == nil && !l.done {
+		if !l.greeted && l.in.empty() {
+			if l.err = checkFirst(p[consumed:]); l.err != nil {
+				break
+			}
+		}
 		msg, n, err := l.in.next(p[consumed:])
 		consumed += n
 		if err != nil {

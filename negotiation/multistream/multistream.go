@@ -7,6 +7,9 @@
 //	dialer    "/multistream/1.0.0"  "/a"            "/b"            data of /b ...
 //	listener            "/multistream/1.0.0"  "na"            "/b"  data of /b ...
 //
+// The first byte is the length of the header, or the remote is refused without waiting for what
+// the byte would announce: who speaks HTTP or TLS into this port may never send that much.
+//
 // The dialer sends the header and its first proposal together. When it has only one proposal it
 // may send the protocol's own data directly behind them and check the answer when that comes
 // (Dialer.Ready, then Dialer.Done). The listener sends its header once it has seen the dialer's;
@@ -18,7 +21,6 @@
 package multistream
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,6 +38,8 @@ const (
 	MaxProposals = 64
 
 	refusal = "na"
+
+	headerLen = len(ID) + 1
 )
 
 var (
@@ -108,15 +112,4 @@ func quote(msg []byte) string {
 		return fmt.Sprintf("%q and %d bytes more", msg[:most], len(msg)-most)
 	}
 	return fmt.Sprintf("%q", msg)
-}
-
-func isID(msg []byte) bool      { return string(msg) == ID }
-func isRefusal(msg []byte) bool { return string(msg) == refusal }
-
-func badHeader(msg []byte) error {
-	what := "first message is " + quote(msg)
-	if bytes.HasPrefix(msg, []byte("/multistream/")) {
-		what = "remote speaks another version, " + quote(msg)
-	}
-	return fmt.Errorf("%w: %s", ErrProtocol, what)
 }

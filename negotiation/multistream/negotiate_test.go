@@ -203,15 +203,45 @@ func TestWrongFirstMessageEndsIt(t *testing.T) {
 			t.Errorf("listener answers %q to %q", out, first)
 		}
 	}
-	for _, raw := range []string{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00", "\x15\x03\x01\x00\x02\x02\x28", "\x00\x00\x00\x00"} {
-		l := NewListener(OneOf("/noise"))
-		n, err := l.HandleBytes([]byte(raw))
-		if err == nil && n == len(raw) {
-			// A length that these bytes happen to announce is still being waited for.
-			_, err = l.HandleBytes(bytes.Repeat([]byte{'x'}, MaxMessage))
-		}
-		if !errors.Is(err, ErrProtocol) && !errors.Is(err, ErrTooLarge) {
-			t.Errorf("%q: %v", raw, err)
+}
+
+// A remote that speaks something else is told from its first bytes: the message that they would
+// announce may never come.
+func TestWhatIsNoMultistreamIsRefusedAtItsFirstByte(t *testing.T) {
+	for _, c := range []struct{ raw, names string }{
+		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP"},
+		{"POST /x HTTP/1.1\r\n", "HTTP"},
+		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2"},
+		{"HTTP/1.1 400 Bad Request\r\n", "HTTP (a response)"},
+		{"SSH-2.0-OpenSSH_9.6\r\n", "SSH"},
+		{"\x16\x03\x01\x02\x00\x01\x00", "TLS (a hello"},
+		{"\x15\x03\x01\x00\x02\x02\x28", "TLS (an alert"},
+		{"\x14/multistream/1.0.10\n", "another version"},
+		{"\x00\x00\x00\x00", `"\x00\x00\x00\x00"`},
+		{"\x93\x00/multistream/1.0.0\n", `"\x93\x00/multistream/1.0.0\n"`},
+		{"\xff\xff\xff", `"\xff\xff\xff"`},
+		{"G", `"G"`},
+		{"\x05" + strings.Repeat("\x1b[2J", 100), `"\x05\x1b[2J`},
+	} {
+		for _, size := range []int{1, len(c.raw)} {
+			d, _ := NewDialer("/noise")
+			d.AppendOutput(nil)
+			for role, s := range map[string]side{"dialer": d, "listener": NewListener(OneOf("/noise"))} {
+				n, err := s.HandleBytes([]byte(c.raw[:size]))
+				if !errors.Is(err, ErrProtocol) || n != 0 {
+					t.Errorf("%s on %.20q, %d bytes of it: used %d, %v", role, c.raw, size, n, err)
+					continue
+				}
+				if size > 1 && !strings.Contains(err.Error(), c.names) {
+					t.Errorf("%s on %.20q: %q does not say %s", role, c.raw, err, c.names)
+				}
+				if msg := err.Error(); len(msg) > 400 || strings.ContainsAny(msg, "\x1b\r\n\x00") {
+					t.Errorf("%s on %.20q: %q", role, c.raw, msg)
+				}
+				if out := s.AppendOutput(nil); len(out) != 0 {
+					t.Errorf("%s answers %q", role, out)
+				}
+			}
 		}
 	}
 }
