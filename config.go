@@ -47,6 +47,9 @@ type Config struct {
 	// CloseTimeout bounds Close when its context has no deadline. Default 8 s.
 	CloseTimeout time.Duration
 
+	// Name is the node's in the tree and in its events. No two nodes of one runtime may have
+	// the same. Default: node-1, node-2, ...
+	Name string
 	// Runtime is shared with other nodes of this process. Default: a runtime of the node's
 	// own, which is closed with it.
 	Runtime *actors.Runtime

@@ -65,9 +65,6 @@ type System struct {
 	offEvents func()
 }
 
-// nodes numbers the root actors of a process.
-var nodes atomic.Uint64
-
 // New makes a node and starts it: when New returns, every address of Config.Listen is bound.
 func New(cfg Config) (*System, error) {
 	s := &System{cfg: cfg}
@@ -108,7 +105,7 @@ func (s *System) prepare() error {
 		return bad("Key", err)
 	}
 	s.id = id
-	s.hub = &actors.Hub[Event]{}
+	s.hub = &actors.Hub[Event]{Runtime: s.rt}
 	s.life, s.end = context.WithCancelCause(context.Background())
 	s.table = &protocols.Table{}
 	s.identifyState = &identify.State{}
@@ -129,7 +126,9 @@ func (s *System) start() error {
 	if err != nil {
 		return err
 	}
-	s.name = fmt.Sprintf("node-%d", nodes.Add(1))
+	if s.name = s.cfg.Name; s.name == "" {
+		s.name = s.rt.NextName("node")
+	}
 	s.offEvents = s.rt.OnEvent(s.kitEvent)
 	steady := actors.Strategy{Intensity: 10, Window: 10 * time.Second}
 	moving := steady
@@ -139,12 +138,15 @@ func (s *System) start() error {
 		actors.Supervisor("services", steady, func() []actors.Spec { return p.services }),
 		actors.Supervisor("movers", moving, func() []actors.Spec { return p.movers }),
 	}
-	up := make(chan struct{}, len(branches))
+	up := s.rt.NewCrossing()
+	up.Begin()
+	var missing atomic.Int32
+	missing.Store(int32(len(branches)))
 	for i := range branches {
 		var once atomic.Bool
 		branches[i] = started(branches[i], func(actor.Context) {
-			if once.CompareAndSwap(false, true) {
-				up <- struct{}{}
+			if once.CompareAndSwap(false, true) && missing.Add(-1) == 0 {
+				up.Done(0, nil)
 			}
 		})
 	}
@@ -154,9 +156,7 @@ func (s *System) start() error {
 	if s.root, err = actors.Root[any](s.rt, node); err != nil {
 		return ErrConfig.with("new", "", fmt.Errorf("Config.Runtime: %w", err))
 	}
-	for range branches {
-		<-up
-	}
+	_, _ = up.WaitDone()
 	// Who came up early is told who came later; a Ref to a place outlives whoever lives there.
 	_ = s.book.Control(&messages.Introduce{Peers: s.peers})
 	_ = s.router.Control(&messages.IntroduceIdentify{Identify: s.identify})

@@ -198,6 +198,9 @@ type answer[T any] struct {
 }
 
 func askOn[T, M any](ctx context.Context, to Ref[M], makeMsg func(Reply[T]) M, send func(M) error) (T, error) {
+	if c := to.at(); c != nil && c.rt.sim != nil {
+		return askSimulated(ctx, c.rt.sim, to, makeMsg, send)
+	}
 	ch := make(chan answer[T], 1)
 	r := NewReply(to, func(v T, err error) { ch <- answer[T]{v, err} })
 	if !r.Gone() {
@@ -216,4 +219,24 @@ func askOn[T, M any](ctx context.Context, to Ref[M], makeMsg func(Reply[T]) M, s
 		a := <-ch // the answer won the race
 		return a.v, a.err
 	}
+}
+
+// askSimulated is askOn where waiting makes things happen.
+func askSimulated[T, M any](ctx context.Context, sim *Simulation, to Ref[M], makeMsg func(Reply[T]) M, send func(M) error) (T, error) {
+	var got *answer[T]
+	w := sim.newWaiter()
+	r := NewReply(to, func(v T, err error) {
+		got = &answer[T]{v, err}
+		w.wake()
+	})
+	if !r.Gone() {
+		if err := send(makeMsg(r)); err != nil {
+			r.Fail(err)
+		}
+	}
+	if err := sim.waitFor(ctx, w, func() bool { return got != nil }); err != nil && r.a.take() {
+		var zero T
+		return zero, fmt.Errorf("waiting for %s: %w", to.Path(), err)
+	}
+	return got.v, got.err
 }

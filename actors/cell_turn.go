@@ -120,6 +120,9 @@ func (c *cell) user(m any) {
 		return
 	}
 	c.cur = m
+	if c.rt.sim != nil {
+		c.rt.sim.noteTurn("turn", c, m)
+	}
 	if e, ok := m.(envelope); ok {
 		var live bool
 		if m, live = e.open(c); !live {
@@ -140,6 +143,9 @@ func (c *cell) user(m any) {
 func (c *cell) system(m any) {
 	c.inSys = true
 	c.cur = m
+	if c.rt.sim != nil {
+		c.rt.sim.noteTurn("system", c, m)
+	}
 	stopping := c.at() >= Stopping
 	switch m := m.(type) {
 	case *actor.Started:

@@ -61,6 +61,14 @@ func (rt *Runtime) CloseRoot(ctx context.Context, name string) (stragglers []str
 
 // await waits until over, which is called with rt.mu held, or until ctx is done.
 func (rt *Runtime) await(ctx context.Context, over func() bool) {
+	if rt.sim != nil {
+		rt.sim.await(ctx, func() bool {
+			rt.mu.Lock()
+			defer rt.mu.Unlock()
+			return over()
+		})
+		return
+	}
 	stop := context.AfterFunc(ctx, func() {
 		rt.mu.Lock()
 		rt.idle.Broadcast()

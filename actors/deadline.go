@@ -41,5 +41,9 @@ func (d deadlined) Err() error {
 // OnDone calls f, which must not block, once ctx is done; stop prevents a call that has not
 // begun.
 func (rt *Runtime) OnDone(ctx context.Context, f func()) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { rt.guard("OnDone", ctx, f) })
+	call := func() { rt.guard("OnDone", ctx, f) }
+	if rt.sim != nil {
+		return rt.sim.onDone(ctx, call)
+	}
+	return context.AfterFunc(ctx, call)
 }

@@ -17,13 +17,20 @@ type Feed[T any] struct {
 	lost   uint64
 	closed error
 	wake   chan struct{}
+	sim    *Simulation // nil: live
+	woken  waiter      // instead of wake
 
 	onClose []func() // mu; each is called once, at the first Close
 }
 
-// NewFeed makes a feed that holds at most limit values.
-func NewFeed[T any](limit int) *Feed[T] {
-	return &Feed[T]{limit: max(limit, 1), wake: make(chan struct{}, 1)}
+// NewFeed makes a feed that holds at most limit values. rt is where its reader waits; nil stands
+// for any live runtime.
+func NewFeed[T any](rt *Runtime, limit int) *Feed[T] {
+	f := &Feed[T]{limit: max(limit, 1), wake: make(chan struct{}, 1)}
+	if rt != nil && rt.sim != nil {
+		f.sim, f.woken = rt.sim, rt.sim.newWaiter()
+	}
+	return f
 }
 
 // Put adds v; the oldest value goes when the feed is full.
@@ -48,6 +55,10 @@ func (f *Feed[T]) Put(v T) {
 }
 
 func (f *Feed[T]) signal() {
+	if f.sim != nil {
+		f.woken.wake()
+		return
+	}
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -77,6 +88,13 @@ func (f *Feed[T]) Next(ctx context.Context) (v T, lost uint64, err error) {
 		if closed != nil {
 			f.signal()
 			return v, 0, closed
+		}
+		if f.sim != nil {
+			ready := func() bool { return f.n > 0 || f.closed != nil }
+			if err := f.sim.waitFor(ctx, f.woken, ready); err != nil {
+				return v, 0, err
+			}
+			continue
 		}
 		select { // order-free: a value and a cancelled context that come together may go either way
 		case <-f.wake:

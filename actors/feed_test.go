@@ -11,7 +11,7 @@ import (
 )
 
 func TestAFeedKeepsTheNewestAndCountsTheRest(t *testing.T) {
-	f := NewFeed[int](3)
+	f := NewFeed[int](nil, 3)
 	for i := range 10 {
 		f.Put(i)
 		if n := f.Len(); n > 3 {
@@ -40,7 +40,7 @@ func TestAFeedKeepsTheNewestAndCountsTheRest(t *testing.T) {
 }
 
 func TestAFeedWithoutAReasonEndsAll(t *testing.T) {
-	f := NewFeed[int](0)
+	f := NewFeed[int](nil, 0)
 	f.Close(nil)
 	if _, _, err := f.Next(t.Context()); err != io.EOF {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestAFeedWithoutAReasonEndsAll(t *testing.T) {
 }
 
 func TestNextGivesUpWithItsContext(t *testing.T) {
-	f := NewFeed[int](1)
+	f := NewFeed[int](nil, 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("reason")
 	got := make(chan error, 1)
@@ -58,7 +58,7 @@ func TestNextGivesUpWithItsContext(t *testing.T) {
 }
 
 func TestEveryReaderOfAFeedIsWoken(t *testing.T) {
-	f := NewFeed[int](1000)
+	f := NewFeed[int](nil, 1000)
 	var sum, n int
 	var mu sync.Mutex
 	var wg sync.WaitGroup

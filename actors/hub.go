@@ -8,6 +8,9 @@ import (
 
 // Hub spreads values to any number of feeds. The sender never waits for any of them.
 type Hub[T any] struct {
+	// Runtime is where the readers wait. Default: any live one.
+	Runtime *Runtime
+
 	mu    sync.Mutex
 	feeds []*Feed[T]
 	over  error
@@ -25,7 +28,7 @@ func (h *Hub[T]) Emit(v T) {
 
 // Subscribe adds a feed of at most limit values, until ctx is done or the feed is closed.
 func (h *Hub[T]) Subscribe(ctx context.Context, limit int) *Feed[T] {
-	f := NewFeed[T](limit)
+	f := NewFeed[T](h.Runtime, limit)
 	h.mu.Lock()
 	if h.over != nil {
 		f.Close(h.over)
@@ -35,7 +38,11 @@ func (h *Hub[T]) Subscribe(ctx context.Context, limit int) *Feed[T] {
 	h.feeds = append(h.feeds[:len(h.feeds):len(h.feeds)], f)
 	h.mu.Unlock()
 	f.atClose(func() { h.remove(f) })
-	stop := context.AfterFunc(ctx, func() { f.Close(context.Cause(ctx)) })
+	follow := context.AfterFunc
+	if h.Runtime != nil {
+		follow = h.Runtime.OnDone
+	}
+	stop := follow(ctx, func() { f.Close(context.Cause(ctx)) })
 	f.atClose(func() { stop() })
 	return f
 }

@@ -35,7 +35,8 @@ const defaultWorkers = 64
 type Runtime struct {
 	sys    *actor.ActorSystem
 	host   host
-	inline bool // Offer may run turns on the caller's goroutine
+	sim    *Simulation // nil: live
+	inline bool        // Offer may run turns on the caller's goroutine
 	reaper reaper
 	graves graveyard
 
@@ -44,6 +45,7 @@ type Runtime struct {
 	polMu    sync.RWMutex
 	policies map[policy]*policy
 	spawned  atomic.Uint64 // actors without a name of their own
+	named    atomic.Uint64 // of NextName
 
 	mu        sync.Mutex
 	roots     []*cell

@@ -133,6 +133,11 @@ func (c *cell) setSpawning(child *cell) {
 	c.mu.Unlock()
 }
 
+// NextName is prefix-1, prefix-2, ...: for roots without a name of their own.
+func (rt *Runtime) NextName(prefix string) string {
+	return prefix + "-" + strconv.FormatUint(rt.named.Add(1), 10)
+}
+
 // Root starts an actor without a parent. The runtime restarts it when it fails.
 func Root[M any](rt *Runtime, s Spec) (Ref[M], error) {
 	c, err := rt.newCell(nil, &s)

@@ -20,6 +20,9 @@ func (w *wrapper) Receive(ctx actor.Context) {
 	if c == nil {
 		return // a fresh incarnation; relink starts it once it knows its cell
 	}
+	if c.rt.sim != nil {
+		ctx = simContext{ctx}
+	}
 	if !c.inSys {
 		w.a.Receive(ctx)
 		return

@@ -20,7 +20,7 @@ type Config struct {
 	ReadBuffer int
 	// MaxStreams is how many streams a remote may have open on one Muxed conduit. Default 256.
 	MaxStreams int
-	// Executor runs the steps. Default: pumps of the runtime.
+	// Executor runs the steps. Default: pumps of the runtime, or the queue of a simulated one.
 	Executor Executor
 }
 

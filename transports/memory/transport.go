@@ -26,7 +26,11 @@ var _ conduit.Transport = (*Transport)(nil)
 // New makes the transport.
 func New(rt *actors.Runtime, cfg Config) *Transport {
 	t := &Transport{cfg: cfg.withDefaults(), ex: cfg.Executor}
-	if t.ex == nil {
+	switch {
+	case t.ex != nil:
+	case rt != nil && rt.Simulation() != nil:
+		t.ex = Posted(rt, rt.Simulation().Post)
+	default:
 		t.ex = &crew{rt: rt}
 	}
 	if cfg.Muxed {
