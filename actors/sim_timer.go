@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -139,4 +141,25 @@ func (s *Simulation) look() {
 	}
 	clear(s.watches[len(kept):])
 	s.watches = kept
+}
+
+// Armed is a timer of an actor that is set.
+type Armed struct {
+	In      time.Duration
+	Message any
+}
+
+// Armed lists the timers of the actor with that path that are set, the soonest first.
+func (s *Simulation) Armed(path string) (out []Armed) {
+	c := s.rt.find(path)
+	if c == nil || c.x == nil {
+		return nil
+	}
+	for t := c.x.timers; t != nil; t = t.next {
+		if t.at != 0 {
+			out = append(out, Armed{time.Duration(t.at - s.clock), t.msg})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Armed) int { return cmp.Compare(a.In, b.In) })
+	return out
 }

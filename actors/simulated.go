@@ -189,6 +189,9 @@ func (s *Simulation) close() {
 	for len(s.parked) > 0 {
 		s.hand(s.parked[0])
 	}
+	for _, t := range s.timers {
+		t.f, t.pos = nil, -1
+	}
 	s.ready, s.timers, s.watches = nil, nil, nil
 }
 
