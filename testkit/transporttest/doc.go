@@ -1,10 +1,24 @@
-// Package transporttest tests what package conduit promises, for any transport.
+// Package transporttest holds a transport to what package conduit promises, with one call:
 //
-//	transporttest.Raw(t, func(t *testing.T) transporttest.RawPair { ... })
-//	transporttest.Muxed(t, func(t *testing.T) transporttest.MuxedPair { ... })
-//	transporttest.Transport(t, transporttest.Subject{ ... })
+//	func TestContract(t *testing.T) {
+//		transporttest.Run(t, transporttest.Subject{
+//			New: func(t testing.TB, rt *actors.Runtime, key identity.PrivateKey) conduit.Transport {
+//				return mine.New(rt, mine.Config{Key: key})
+//			},
+//			Listen: ma.StringCast("/ip4/127.0.0.1/udp/0/mine"),
+//			Break:  func(t testing.TB, c conduit.Conduit) { c.Muxed.(*mine.Conn).Abort() },
+//			...
+//		})
+//	}
+//
+// Run connects the transport to itself and sees which kind of conduit it yields. Raw and Muxed are
+// for conduits that no transport makes: a relayed stream, a muxer put on top of something.
+//
+//	transport  addresses, dialling, listening, restarts of a listener, who is there
+//	raw        bytes: echo, back-pressure, draining, handing over, ends of every kind, misuse
+//	muxed      streams: the same, with half-close, resets and codes, limits, ten thousand of them
 //
 // Nothing here sleeps: each wait ends with an event of the conduit under test or with a failure
-// after patience has passed. The tests run one after another, so that buffers and goroutines
-// that were left over can be counted.
+// after patience has passed. The tests run one after another and count the buffers and goroutines
+// that are left over, so nothing else may run beside them in the process.
 package transporttest

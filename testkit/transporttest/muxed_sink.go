@@ -69,6 +69,12 @@ func (m *MuxedSink) Ended(code uint32, remote bool, err error) {
 	m.set(func() { m.ended = append(m.ended, Ending{code, remote, err}) })
 }
 
+// accepted is how many streams the remote has opened.
+func (m *MuxedSink) accepted() (n int) {
+	m.set(func() { n = len(m.streams) })
+	return n
+}
+
 // Next waits for the i-th stream that the remote opened.
 func (m *MuxedSink) Next(t *testing.T, i int) (s conduit.MuxedStream) {
 	t.Helper()

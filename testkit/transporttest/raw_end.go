@@ -6,7 +6,6 @@ import (
 	"io"
 	"testing"
 
-	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
 )
 
@@ -62,7 +61,7 @@ func rawHandOverChain(t *testing.T, p RawPair) {
 }
 
 func rawRemoteClose(t *testing.T, p RawPair) {
-	data := noise(6, 100<<10)
+	data := noise(6, min(100<<10, p.Held/8))
 	a, b := &Sink{}, reader(p.B)
 	a.bind(p.A, 1)
 	send(t, p.A, a, data)
@@ -254,10 +253,4 @@ func rawMisuse(t *testing.T, p RawPair) {
 	_ = p.A.Close()
 	a.wait(t, "Drained", func() bool { return len(a.drained) == 1 })
 	a.check(t)
-}
-
-// isPanic says that err is the kit's account of a panic with value.
-func isPanic(err, value error) bool {
-	var pe *actors.PanicError
-	return errors.As(err, &pe) && errors.Is(err, value)
 }

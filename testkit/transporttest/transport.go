@@ -5,22 +5,11 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
-
-// Subject is a transport under test.
-type Subject struct {
-	// New makes a transport. Its runtime is to be Runtime's.
-	New func(t *testing.T) conduit.Transport
-	// Any is an address to listen on that lets the transport choose a free one.
-	Any ma.Multiaddr
-	// Foreign are addresses that are none of the transport's business.
-	Foreign []ma.Multiaddr
-	// Refused says that err is a refusal: nobody listens.
-	Refused func(err error) bool
-}
 
 // Acceptor records what a listener does.
 type Acceptor struct {
@@ -80,10 +69,15 @@ type dialed struct {
 	err error
 }
 
-// Dial dials and waits for the outcome.
+// Dial dials for whoever is there and waits for the outcome.
 func Dial(ctx context.Context, tr conduit.Transport, a ma.Multiaddr) (conduit.Conduit, error) {
+	return DialPeer(ctx, tr, a, "")
+}
+
+// DialPeer dials for one peer and waits for the outcome.
+func DialPeer(ctx context.Context, tr conduit.Transport, a ma.Multiaddr, peer identity.ID) (conduit.Conduit, error) {
 	got := make(chan dialed, 2)
-	tr.Dial(ctx, a, "", func(c conduit.Conduit, err error) { got <- dialed{c, err} })
+	tr.Dial(ctx, a, peer, func(c conduit.Conduit, err error) { got <- dialed{c, err} })
 	d := <-got
 	return d.c, d.err
 }
@@ -104,24 +98,30 @@ func Pair(t testing.TB, tr conduit.Transport, listen ma.Multiaddr) (dialler, lis
 	return c, acc.Next(t, 0)
 }
 
-// Transport tests the promises of conduit.Transport and conduit.Listener.
-func Transport(t *testing.T, s Subject) {
-	for _, c := range []struct {
+// transport tests the promises of conduit.Transport and conduit.Listener.
+func transport(t *testing.T, s Subject, muxed bool) {
+	type test struct {
 		name string
-		test func(t *testing.T, s Subject, tr conduit.Transport)
-	}{
+		test func(t *testing.T, s *Subject, tr conduit.Transport)
+	}
+	all := []test{
 		{"it knows its own addresses and no others", trAddresses},
 		{"dialler and listener meet", trMeet},
-		{"an address is free again when Close returns", trRebind},
+		{"an address is free again when Close returns, and its connections go on", trRebind},
 		{"an address is taken once", trTaken},
 		{"Close of a listener spares its connections", trCloseSpares},
 		{"Close of a listener is idempotent and is no failure", trCloseQuiet},
+		{"Close does not wait for a remote that is stuck", trCloseStuck},
 		{"a dial to nobody is refused", trRefused},
 		{"a dial whose context is over fails with its error", trCancelled},
 		{"done is not called by Dial itself", trLater},
 		{"a thousand connections leave nothing behind", trChurn},
-	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, s, s.New(t)) })
+	}
+	if muxed {
+		all = append(all, test{"a dial for one peer does not reach another", trWrongPeer})
+	}
+	for _, c := range all {
+		t.Run(c.name, func(t *testing.T) { c.test(t, &s, s.node(t, Runtime(t), 1)) })
 	}
 }
 
@@ -136,12 +136,12 @@ func listen(t *testing.T, tr conduit.Transport, a ma.Multiaddr) (conduit.Listene
 	return l, acc
 }
 
-func trAddresses(t *testing.T, s Subject, tr conduit.Transport) {
-	l, _ := listen(t, tr, s.Any)
-	if !tr.CanListen(s.Any) || !tr.CanDial(l.Addr()) {
+func trAddresses(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, _ := listen(t, tr, s.Listen)
+	if !tr.CanListen(s.Listen) || !tr.CanDial(l.Addr()) {
 		t.Error("it does not know its own addresses")
 	}
-	if l.Addr().Equal(s.Any) {
+	if l.Addr().Equal(s.Listen) {
 		t.Errorf("bound to %s, which says nothing", l.Addr())
 	}
 	if tr.Name() == "" {
@@ -160,8 +160,8 @@ func trAddresses(t *testing.T, s Subject, tr conduit.Transport) {
 	}
 }
 
-func trMeet(t *testing.T, s Subject, tr conduit.Transport) {
-	a, b := Pair(t, tr, s.Any)
+func trMeet(t *testing.T, s *Subject, tr conduit.Transport) {
+	a, b := Pair(t, tr, s.Listen)
 	if !a.Endpoints().Local.Equal(b.Endpoints().Remote) {
 		t.Errorf("%s is not %s", a.Endpoints().Local, b.Endpoints().Remote)
 	}
@@ -169,15 +169,19 @@ func trMeet(t *testing.T, s Subject, tr conduit.Transport) {
 	b.Abandon()
 }
 
-func trRebind(t *testing.T, s Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Any)
+func trRebind(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Listen)
+	type couple struct{ a, b conduit.Conduit }
+	var all []couple
 	for i := range 50 {
-		c, err := Dial(t.Context(), tr, l.Addr())
+		a, err := Dial(t.Context(), tr, l.Addr())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Abandon()
-		defer acc.Next(t, 0).Abandon()
+		b := acc.Next(t, 0)
+		defer a.Abandon()
+		defer b.Abandon()
+		all = append(all, couple{a, b})
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -187,17 +191,20 @@ func trRebind(t *testing.T, s Subject, tr conduit.Transport) {
 		}
 	}
 	_ = l.Close()
+	for _, c := range all {
+		alive(t, c.a, c.b)
+	}
 }
 
-func trTaken(t *testing.T, s Subject, tr conduit.Transport) {
-	l, _ := listen(t, tr, s.Any)
+func trTaken(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, _ := listen(t, tr, s.Listen)
 	if _, err := tr.Listen(l.Addr(), &Acceptor{}); err == nil {
 		t.Error("two listeners on one address")
 	}
 }
 
-func trCloseSpares(t *testing.T, s Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Any)
+func trCloseSpares(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Listen)
 	a, err := Dial(t.Context(), tr, l.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -206,18 +213,41 @@ func trCloseSpares(t *testing.T, s Subject, tr conduit.Transport) {
 	defer a.Abandon()
 	defer b.Abandon()
 	_ = l.Close()
-	if a.Raw == nil {
-		return // streams over what is left are Muxed's matter
-	}
-	w, r := &Sink{}, reader(b.Raw)
-	w.bind(a.Raw, 1)
-	r.bind(b.Raw, 1)
-	send(t, a.Raw, w, []byte("still here"))
-	r.WaitBytes(t, "bytes after the listener's Close", 10)
+	alive(t, a, b)
 }
 
-func trCloseQuiet(t *testing.T, s Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Any)
+// alive sends something over a connection that has no owners yet.
+func alive(t *testing.T, a, b conduit.Conduit) {
+	t.Helper()
+	const word = "still here"
+	if a.Raw != nil {
+		w, r := &Sink{}, reader(b.Raw)
+		w.bind(a.Raw, 1)
+		r.bind(b.Raw, 1)
+		send(t, a.Raw, w, []byte(word))
+		r.WaitBytes(t, "bytes over the connection", len(word))
+		return
+	}
+	ma, mb := &MuxedSink{}, &MuxedSink{}
+	a.Muxed.Bind(ma)
+	b.Muxed.Bind(mb)
+	st, err := a.Muxed.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &StreamSink{of: ma}
+	w.bind(st, 1)
+	sendStream(t, st, w, []byte(word))
+	_ = st.CloseWrite()
+	r := &StreamSink{of: mb}
+	r.bind(mb.Next(t, 0), 2)
+	if got := r.waitClosed(t); string(got) != word {
+		t.Errorf("got %q over the connection", got)
+	}
+}
+
+func trCloseQuiet(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Listen)
 	for range 3 {
 		if err := l.Close(); err != nil {
 			t.Errorf("Close: %v", err)
@@ -231,8 +261,8 @@ func trCloseQuiet(t *testing.T, s Subject, tr conduit.Transport) {
 	}
 }
 
-func trRefused(t *testing.T, s Subject, tr conduit.Transport) {
-	l, _ := listen(t, tr, s.Any)
+func trRefused(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, _ := listen(t, tr, s.Listen)
 	_ = l.Close()
 	_, err := Dial(t.Context(), tr, l.Addr())
 	if err == nil || !s.Refused(err) {
@@ -240,8 +270,8 @@ func trRefused(t *testing.T, s Subject, tr conduit.Transport) {
 	}
 }
 
-func trCancelled(t *testing.T, s Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Any)
+func trCancelled(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Listen)
 	why := errors.New("another dial won")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
@@ -254,8 +284,8 @@ func trCancelled(t *testing.T, s Subject, tr conduit.Transport) {
 	}
 }
 
-func trLater(t *testing.T, s Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Any)
+func trLater(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Listen)
 	returned := make(chan struct{})
 	got := make(chan dialed, 1)
 	tr.Dial(t.Context(), l.Addr(), "", func(c conduit.Conduit, err error) {
@@ -272,8 +302,8 @@ func trLater(t *testing.T, s Subject, tr conduit.Transport) {
 }
 
 // trChurn leaves the counting to Runtime.
-func trChurn(t *testing.T, s Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Any)
+func trChurn(t *testing.T, s *Subject, tr conduit.Transport) {
+	l, acc := listen(t, tr, s.Listen)
 	const rounds, atOnce = 1000, 16
 	slots := make(chan struct{}, atOnce)
 	var errs board

@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long a wait may take before the test fails.
-const patience = 20 * time.Second
+var patience = 20 * time.Second
 
 // board is a condition variable with a time limit: state changes under its lock, and whoever
 // waits looks again after each change.

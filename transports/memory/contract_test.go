@@ -22,60 +22,40 @@ func foreign() []ma.Multiaddr {
 
 func refused(err error) bool { return errors.Is(err, ErrRefused) }
 
-func TestRawKeepsTheContract(t *testing.T) {
-	transporttest.Raw(t, func(t *testing.T) transporttest.RawPair {
-		a, b := transporttest.Pair(t, New(transporttest.Runtime(t), Config{}), anyAddr)
-		gone := errors.New("the machine is gone")
-		return transporttest.RawPair{A: a.Raw, B: b.Raw, Held: DefaultWindow + DefaultReadBuffer,
-			Break: func() { a.Raw.(*rawEnd).Break(gone) }}
-	})
-}
-
-func TestTransportKeepsTheContract(t *testing.T) {
-	transporttest.Transport(t, transporttest.Subject{
-		New:     func(t *testing.T) conduit.Transport { return New(transporttest.Runtime(t), Config{}) },
-		Any:     anyAddr,
-		Foreign: foreign(),
-		Refused: refused,
-	})
-}
-
-func TestMuxedTransportKeepsTheContract(t *testing.T) {
-	transporttest.Transport(t, transporttest.Subject{
-		New: func(t *testing.T) conduit.Transport {
-			return New(transporttest.Runtime(t), Config{Muxed: true, Key: key(1)})
+// subject makes transports that meet in one hub.
+func subject(cfg Config) transporttest.Subject {
+	cfg.Hub = NewHub()
+	return transporttest.Subject{
+		New: func(_ testing.TB, rt *actors.Runtime, key identity.PrivateKey) conduit.Transport {
+			c := cfg
+			c.Key = key.Public()
+			return New(rt, c)
 		},
-		Any:     anyAddr,
-		Foreign: foreign(),
-		Refused: refused,
-	})
+		Listen:    anyAddr,
+		Foreign:   foreign(),
+		Refused:   refused,
+		WrongPeer: func(err error) bool { return errors.Is(err, ErrIdentity) },
+	}
 }
 
-func TestMuxedKeepsTheContract(t *testing.T) {
-	transporttest.Muxed(t, func(t *testing.T) transporttest.MuxedPair {
-		a, b := muxedPair(t, transporttest.Runtime(t), Config{MaxStreams: 8, Window: 64 << 10})
-		return transporttest.MuxedPair{A: a, B: b, KeyA: key(1), KeyB: key(2), MaxStreams: 8, Held: 2 * 64 << 10}
-	})
+func TestRawConduitsKeepTheContract(t *testing.T) {
+	s := subject(Config{})
+	s.Held = DefaultWindow + DefaultReadBuffer
+	gone := errors.New("the machine is gone")
+	s.Break = func(_ testing.TB, c conduit.Conduit) { c.Raw.(*rawEnd).Break(gone) }
+	transporttest.Run(t, s)
+}
+
+func TestMuxedConduitsKeepTheContract(t *testing.T) {
+	s := subject(Config{Muxed: true, MaxStreams: 8, Window: 64 << 10})
+	s.Held = 2 * 64 << 10
+	s.MaxStreams = 8
+	s.Break = func(_ testing.TB, c conduit.Conduit) { _ = c.Muxed.Close(0, "") }
+	transporttest.Run(t, s)
 }
 
 // key is the public key of peer n.
-func key(n byte) identity.PublicKey {
-	k, err := identity.GenerateKey(identity.Ed25519, ones(n))
-	if err != nil {
-		panic(err)
-	}
-	return k.Public()
-}
-
-// ones is a random source that is none.
-type ones byte
-
-func (o ones) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = byte(o)
-	}
-	return len(p), nil
-}
+func key(n byte) identity.PublicKey { return transporttest.Key(n).Public() }
 
 // muxedPair connects peer 1 to peer 2.
 func muxedPair(t *testing.T, rt *actors.Runtime, cfg Config) (a, b *muxedEnd) {

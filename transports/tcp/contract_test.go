@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 
@@ -20,40 +22,38 @@ func bothSocks(t *testing.T, f func(t *testing.T, cfg Config)) {
 	t.Run("portable", func(t *testing.T) { f(t, Config{portable: true}) })
 }
 
-func TestRawKeepsTheContract(t *testing.T) {
+func TestTransportKeepsTheContract(t *testing.T) {
 	bothSocks(t, func(t *testing.T, cfg Config) {
-		transporttest.Raw(t, func(t *testing.T) transporttest.RawPair {
-			a, b := pair(t, cfg)
-			held := 16 << 20 // what Linux lets the buffers of a socket grow to
-			if cfg.portable {
-				held = 1 << 20
-				for _, c := range []*conn{a, b} {
-					if err := errors.Join(c.nc.SetReadBuffer(32<<10), c.nc.SetWriteBuffer(32<<10)); err != nil {
-						t.Fatal(err)
-					}
+		s := transporttest.Subject{
+			New: func(_ testing.TB, rt *actors.Runtime, _ identity.PrivateKey) conduit.Transport {
+				return New(rt, cfg)
+			},
+			Listen: anyPort,
+			Foreign: []ma.Multiaddr{
+				nil,
+				ma.StringCast("/ip4/127.0.0.1"),
+				ma.StringCast("/ip4/127.0.0.1/udp/1"),
+				ma.StringCast("/ip4/127.0.0.1/tcp/1/ws"),
+				ma.StringCast("/ip4/127.0.0.1/tcp/1/tls/ws"),
+				ma.StringCast("/ip4/127.0.0.1/ip4/127.0.0.1/tcp/1"),
+				ma.StringCast("/dns4/localhost/tcp/1"),
+				ma.StringCast("/unix/tmp"),
+				ma.StringCast("/memory/1"),
+			},
+			Refused: func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) },
+			Break:   func(t testing.TB, c conduit.Conduit) { abort(t, c.Raw.(*conn)) },
+			Held:    16 << 20, // what Linux lets the buffers of a socket grow to
+		}
+		if cfg.portable {
+			s.Held = 1 << 20
+			s.Tune = func(t testing.TB, c conduit.Conduit) {
+				nc := c.Raw.(*conn).nc
+				if err := errors.Join(nc.SetReadBuffer(32<<10), nc.SetWriteBuffer(32<<10)); err != nil {
+					t.Fatal(err)
 				}
 			}
-			return transporttest.RawPair{A: a, B: b, Held: held, Break: func() { abort(t, a) }}
-		})
-	})
-}
-
-func TestTransportKeepsTheContract(t *testing.T) {
-	transporttest.Transport(t, transporttest.Subject{
-		New: func(t *testing.T) conduit.Transport { return New(transporttest.Runtime(t), Config{}) },
-		Any: anyPort,
-		Foreign: []ma.Multiaddr{
-			nil,
-			ma.StringCast("/ip4/127.0.0.1"),
-			ma.StringCast("/ip4/127.0.0.1/udp/1"),
-			ma.StringCast("/ip4/127.0.0.1/tcp/1/ws"),
-			ma.StringCast("/ip4/127.0.0.1/tcp/1/tls/ws"),
-			ma.StringCast("/ip4/127.0.0.1/ip4/127.0.0.1/tcp/1"),
-			ma.StringCast("/dns4/localhost/tcp/1"),
-			ma.StringCast("/unix/tmp"),
-			ma.StringCast("/memory/1"),
-		},
-		Refused: func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) },
+		}
+		transporttest.Run(t, s)
 	})
 }
 
@@ -65,7 +65,7 @@ func pair(t *testing.T, cfg Config) (dialler, acceptor *conn) {
 }
 
 // abort sends a reset.
-func abort(t *testing.T, c *conn) {
+func abort(t testing.TB, c *conn) {
 	t.Helper()
 	if err := c.nc.SetLinger(0); err != nil && !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
