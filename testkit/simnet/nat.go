@@ -248,7 +248,7 @@ func (t *natTable) drop(m *mapping) {
 
 // sweep keeps the table as small as what is alive.
 func (t *natTable) sweep(now time.Time, life time.Duration) {
-	if len(t.byOut) <= 2*t.swept+16 {
+	if n := len(t.byOut); n <= 2*t.swept+16 && n < maxMappings {
 		return
 	}
 	for _, m := range t.byOut { // order-free: the expired go
