@@ -19,16 +19,6 @@ type ConnEnded struct {
 	Err    error
 }
 
-// AddLink gives a peer's actor an inbound connection that the node's limits admit.
-type AddLink struct {
-	Peer
-	Conn uint64
-	Link *Link
-}
-
-// Discard implements actors.Discarder.
-func (m *AddLink) Discard(error) { m.Link.Close() }
-
 // Dialled is the outcome of one attempt of a dial; Link is nil if Err is set.
 type Dialled struct {
 	Peer
