@@ -56,7 +56,8 @@ type Config struct {
 	// Extra are protocols to be named that have no handler.
 	Extra []string
 	// Served and Bound are what messages.Protocols and messages.ListenAddrs say, to be asked
-	// when the actor starts: what was said while it was down is lost. They must not block.
+	// when the actor starts, because what was said while it was down is lost, and when one of
+	// these messages comes, which may be older than that start. They must not block.
 	// Default: what was said last.
 	Served func() []string
 	Bound  func() []ma.Multiaddr
@@ -144,9 +145,11 @@ func (a *service) Receive(ctx actor.Context) {
 		a.connDown(ctx, m.Conn)
 	case *messages.ListenAddrs:
 		a.st.listen = m.Addrs
+		a.askBound()
 		a.changed(ctx, true)
 	case *messages.Protocols:
 		a.st.ids = m.IDs
+		a.askServed()
 		a.changed(ctx, false)
 	case *messages.Introduce:
 		a.st.peers = m.Peers
@@ -179,12 +182,8 @@ func (a *service) start(ctx actor.Context) {
 	if st.peers.IsZero() {
 		st.peers = a.cfg.Peers
 	}
-	if a.cfg.Served != nil {
-		st.ids = a.cfg.Served()
-	}
-	if a.cfg.Bound != nil {
-		st.listen = a.cfg.Bound()
-	}
+	a.askBound()
+	a.askServed()
 	a.changed(ctx, true)
 	for _, c := range st.inOrder() {
 		switch {
@@ -201,6 +200,20 @@ func (a *service) start(ctx actor.Context) {
 		_ = st.peers.Control(&messages.AnnounceConns{})
 	}
 	st.ran = true
+}
+
+// askBound and askServed ask for what is so now. What a message says may be from before this
+// actor started, and older than what it was told then.
+func (a *service) askBound() {
+	if a.cfg.Bound != nil {
+		a.st.listen = a.cfg.Bound()
+	}
+}
+
+func (a *service) askServed() {
+	if a.cfg.Served != nil {
+		a.st.ids = a.cfg.Served()
+	}
 }
 
 func (a *service) emit(e messages.Event) {

@@ -408,6 +408,26 @@ func TestWhatWasSaidWhileItWasDownIsAsked(t *testing.T) {
 	})
 }
 
+// The listeners say at their start that nothing is bound, and that may be in the mailbox when the
+// actor has found out otherwise.
+func TestNewsFromBeforeTheStartIsNotNews(t *testing.T) {
+	cfg := Config{
+		Served: func() []string { return []string{"/served"} },
+		Bound:  func() []ma.Multiaddr { return addrsOf("/ip4/10.0.0.1/tcp/4001") },
+	}
+	inVirtualTimeWith(t, cfg, func(n *node) {
+		before := n.cfg.State.own.Load()
+		n.tell(&messages.ListenAddrs{})
+		n.tell(&messages.Protocols{})
+		if n.cfg.State.own.Load() != before {
+			t.Errorf("we say %+v after old news", n.cfg.State.own.Load().views[fromInternet].info)
+		}
+		if k := n.kinds(); !slices.Equal(k, []messages.EventKind{messages.EventAddrs}) {
+			t.Errorf("events %v", k)
+		}
+	})
+}
+
 func TestRecordNumbersRise(t *testing.T) {
 	inVirtualTime(t, func(n *node) {
 		var last uint64
