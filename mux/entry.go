@@ -190,10 +190,23 @@ func (s *Session) streamClosed(now time.Time, ev event) {
 	if e.unseen() && (e.end == nil || e.cut && e.eof) {
 		// The remote has ended its direction in order, so the handler gets to see all of it.
 		e.muxGone = true
+		e.lent, e.prefix = lentNone, nil
+		e.drop()
 		s.lingering.push(e, now.Add(s.cfg.Linger))
 		return
 	}
 	s.forget(e, e.end)
+}
+
+// drop: what an actor handler writes goes nowhere any more. One that waits for room, and reads
+// nothing until then, is not to wait for ever.
+func (e *entry) drop() {
+	for e.out.len() > 0 {
+		b := e.out.pop()
+		n := len(b.B)
+		b.Release()
+		e.s.Sealed(n)
+	}
 }
 
 // unseen says that an actor handler has not seen everything that came for it.

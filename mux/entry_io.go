@@ -10,6 +10,10 @@ import (
 
 // pump lends the muxer the next thing to send.
 func (s *Session) pump(now time.Time, e *entry) {
+	if e.muxGone {
+		e.drop()
+		return
+	}
 	for e.lent == lentNone && !e.finSent {
 		var p []byte
 		switch {
