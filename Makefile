@@ -8,7 +8,7 @@
 #   make interop   the full interoperability matrix with both; needs npm
 #   make robust    attacks and faults with foreign peers as witnesses; Linux, minutes
 #   make fuzz      every fuzz target for FUZZTIME; writes docs/fuzz.md
-#   make bench     benchmarks
+#   make bench     Troupe beside go-libp2p; about an hour, writes bench/RESULTS.md; BENCH=-quick for a glance
 #   make cover     test coverage by package
 
 SHELL := bash
@@ -85,7 +85,7 @@ fuzz:
 	tools/ci/fuzz $(FUZZTIME) docs/fuzz.md
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
 cover:
 	$(GO) test -coverprofile=cover.out ./...
