@@ -285,6 +285,6 @@ func (h *Host) Forward(network string, external uint16, inner netip.AddrPort) er
 	if m := t.byOut[out]; m != nil && !m.over(h.n.now(), h.gate.lifetime(pr)) {
 		return fmt.Errorf("simnet: %s of the NAT is in use for %s", out, m.in)
 	}
-	t.add(&mapping{key: natKey{in: inner}, in: inner, out: out, allowed: map[netip.AddrPort]time.Time{}, static: true})
+	t.add(&mapping{in: inner, out: out, allowed: map[netip.AddrPort]time.Time{}, static: true})
 	return nil
 }

@@ -120,9 +120,17 @@ type natKey struct {
 }
 
 type natTable struct {
-	byKey map[natKey]*mapping
-	byOut map[netip.AddrPort]*mapping
-	swept int // mappings after the last sweep
+	byKey   map[natKey]*mapping
+	byOut   map[netip.AddrPort]*mapping
+	swept   int              // mappings after the last sweep
+	replies map[natKey]reply // to whom came in by a mapping that packets to them would not use
+	kept    int              // replies after the last sweep
+}
+
+// reply is how an answer goes out: as the question came in.
+type reply struct {
+	m    *mapping
+	used time.Time
 }
 
 // part is what the behavior looks at in a remote endpoint.
@@ -144,6 +152,10 @@ func (g *gateway) outward(pr proto, src, dst netip.AddrPort) (netip.AddrPort, bo
 	t := &g.tables[pr]
 	key := natKey{in: src, to: g.cfg.Mapping.part(dst)}
 	m := t.byKey[key]
+	if r, ok := t.replies[natKey{src, dst}]; ok && now.Sub(r.used) <= life && t.byOut[r.m.out] == r.m {
+		t.replies[natKey{src, dst}] = reply{r.m, now}
+		m = r.m
+	}
 	if m != nil && m.over(now, life) {
 		t.drop(m)
 		m = nil
@@ -165,18 +177,38 @@ func (g *gateway) outward(pr proto, src, dst netip.AddrPort) (netip.AddrPort, bo
 // inward says which inner endpoint a packet from src to dst is for, if it may pass.
 func (g *gateway) inward(pr proto, src, dst netip.AddrPort) (netip.AddrPort, bool) {
 	now, life := g.n.now(), g.lifetime(pr)
-	m := g.tables[pr].byOut[dst]
+	t := &g.tables[pr]
+	m := t.byOut[dst]
 	switch {
 	case m == nil:
 		return netip.AddrPort{}, false
-	case m.static:
-		return m.in, true
 	case m.over(now, life):
-		g.tables[pr].drop(m)
+		t.drop(m)
 		return netip.AddrPort{}, false
 	}
-	last, ok := m.allowed[g.cfg.Filtering.part(src)]
-	return m.in, ok && now.Sub(last) <= life
+	if last, ok := m.allowed[g.cfg.Filtering.part(src)]; !m.static && (!ok || now.Sub(last) > life) {
+		return netip.AddrPort{}, false
+	}
+	if t.byKey[natKey{m.in, g.cfg.Mapping.part(src)}] != m {
+		t.expect(natKey{m.in, src}, reply{m, now}, life)
+	}
+	return m.in, true
+}
+
+func (t *natTable) expect(k natKey, r reply, life time.Duration) {
+	if t.replies == nil {
+		t.replies = map[natKey]reply{}
+	}
+	t.replies[k] = r
+	if len(t.replies) <= 2*t.kept+16 {
+		return
+	}
+	for k, old := range t.replies { // order-free: the expired go
+		if r.used.Sub(old.used) > life {
+			delete(t.replies, k)
+		}
+	}
+	t.kept = len(t.replies)
 }
 
 // over says that the mapping has ended.
@@ -233,7 +265,9 @@ func (t *natTable) add(m *mapping) {
 	if t.byKey == nil {
 		t.byKey, t.byOut = map[natKey]*mapping{}, map[netip.AddrPort]*mapping{}
 	}
-	t.byKey[m.key] = m
+	if !m.static {
+		t.byKey[m.key] = m
+	}
 	t.byOut[m.out] = m
 }
 

@@ -355,6 +355,35 @@ func TestForwardedPorts(t *testing.T) {
 	}
 }
 
+// Who may come in by a hole that was made for somebody else gets the answer from that hole.
+func TestAnAnswerGoesOutWhereTheQuestionCameIn(t *testing.T) {
+	w := newWorld(t, 1)
+	x := w.talk(w.host("inside", HostOptions{NAT: &NAT{Mapping: AddressPortDependent}}), "0.0.0.0:5000")
+	h := w.hosts("a", "b")
+	a, b := w.talk(h[0], "0.0.0.0:1"), w.talk(h[1], "0.0.0.0:1")
+	w.send(x, a.at(), a, "to a")
+	hole := a.lastFrom()
+	if !w.send(b, hole, x, "by a's hole") || !w.send(x, b.at(), b, "answer") || b.lastFrom() != hole {
+		t.Errorf("from %v, want %s", b.from, hole)
+	}
+	w.s.run(udpLifetime + time.Second)
+	w.send(x, b.at(), b, "much later")
+	if b.lastFrom() == hole {
+		t.Error("it is kept for ever")
+	}
+	tab := &x.c.h.gate.tables[udp]
+	w.send(x, a.at(), a, "to a")
+	for i := range uint16(2000) {
+		k := w.talk(h[1], fmt.Sprint("0.0.0.0:", 10+i))
+		w.send(k, a.lastFrom(), x, "knock")
+		w.s.run(time.Second)
+		w.send(x, a.at(), a, "keep")
+	}
+	if n := len(tab.replies); n > 500 {
+		t.Errorf("%d replies are expected", n)
+	}
+}
+
 func TestARebootForgetsMappings(t *testing.T) {
 	w := newWorld(t, 1)
 	nat := &NAT{}
