@@ -102,3 +102,8 @@ func (s *Simulation) Trace() []TraceEntry {
 // TraceHash covers every entry of the trace from the start: two runs with the same hash did the
 // same things at the same times in the same order.
 func (s *Simulation) TraceHash() uint64 { return s.traced.hash }
+
+// KeepTrace sets how many entries are kept to be read, and forgets those so far.
+func (s *Simulation) KeepTrace(last int) {
+	s.traced.ring, s.traced.n = make([]TraceEntry, max(last, 1)), 0
+}
