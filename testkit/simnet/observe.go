@@ -43,7 +43,7 @@ const (
 // Hash is 64 bits of p: a fold of 128-bit products, eight bytes at a time. It is the same
 // everywhere and stops no attacker.
 func Hash(p []byte) uint64 {
-	h := uint64(len(p)) ^ hashA
+	h := fold(uint64(len(p))^hashA, hashB)
 	for ; len(p) >= 8; p = p[8:] {
 		h = fold(h^binary.LittleEndian.Uint64(p), hashB)
 	}
