@@ -235,7 +235,7 @@ func (s *System) plan() (*plan, error) {
 		in(&peersSlot, peers.Spec(peers.Config{
 			Self: s.id, Limits: s.cfg.Limits, Hub: s.hub, State: &peers.State{},
 			Book: s.book, Identify: s.identify, Streams: s.streams, Buffers: s.buffers,
-			Session: s.sessionSpec,
+			Session: s.sessionSpec, Refuse: mux.Refuse,
 			Dial: func(j peers.DialJob) actors.Spec {
 				c := dialCfg
 				c.Attempt, c.Addr, c.Expect, c.Timeout, c.Owner = j.Attempt, j.Addr, j.Expect, j.Timeout, j.Owner

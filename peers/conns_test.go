@@ -95,6 +95,9 @@ func full(t *testing.T, w *world) {
 	if e := w.event(messages.EventRefused, "the refusal is told"); !errors.As(e.Err, &refusal) || refusal.Limit != "Conns" {
 		t.Fatalf("refused with %v", e.Err)
 	}
+	if r := next(t, "its remote is told", w.refused); r.code != connset.CodeLimit || r.reason != "limit: too many connections" {
+		t.Errorf("told %+v", r)
+	}
 	if n := len(w.actors("peer")); n > before {
 		t.Errorf("%d actors of peers before the refusal, %d after it", before, n)
 	}
@@ -121,6 +124,9 @@ func TestAPeerHasAsManyConnectionsAsItMayHave(t *testing.T) {
 	_ = three.Owner.Control(&messages.StreamsChanged{Conn: three.Conn.ID, Streams: 1})
 	x := w.arrives(bob)
 	next(t, "the fourth finds none: both are in use", x.closed)
+	if r := next(t, "its remote is told", w.refused); r.peer != bob || r.code != connset.CodeLimit {
+		t.Errorf("told %+v", r)
+	}
 	var refusal limits.Refusal
 	if e := w.event(messages.EventRefused, "told"); !errors.As(e.Err, &refusal) || refusal.Limit != "ConnsPerPeer" || refusal.Cap != 2 || refusal.Holder != bob {
 		t.Errorf("refused with %v", e.Err)

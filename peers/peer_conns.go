@@ -41,7 +41,8 @@ func (p *peer) addLink(ctx actor.Context, m *addLink) {
 			n := connsPerPeer(p.cfg.Limits)
 			err = limits.Refusal{Limit: "ConnsPerPeer", Unit: "connections", Cap: n, Used: n, Wanted: 1, Holder: p.id, HolderUsed: n}
 		}
-		m.Discard(err)
+		p.cfg.refuse(m.link, err)
+		m.Discard(err) // closed already; what was reserved is free
 		p.cfg.Hub.Emit(messages.Event{Kind: messages.EventRefused, At: now, Peer: p.id, Err: err})
 		p.linkFailed(m.link, err)
 		return

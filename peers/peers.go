@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/messages"
+	"github.com/troupe-p2p/troupe/peers/connset"
 	"github.com/troupe-p2p/troupe/peers/limits"
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/transports/conduit"
@@ -35,6 +36,9 @@ type Config struct {
 	Buffers  *actors.Budget
 	// Session says how to spawn the actor of a connection.
 	Session func(SessionJob) actors.Spec
+	// Refuse tells the remote of a link why it does not become a connection, and closes it. It
+	// must not block. Default: it is closed without a word.
+	Refuse func(l *messages.Link, code uint32, reason string)
 	// Dial says how to spawn one attempt; CanDial tells why an address cannot be tried.
 	Dial    func(DialJob) actors.Spec
 	CanDial func(ma.Multiaddr) error
@@ -93,6 +97,9 @@ func Spec(cfg Config) actors.Spec {
 	}
 	if cfg.State == nil {
 		cfg.State = &State{}
+	}
+	if cfg.Refuse == nil {
+		cfg.Refuse = func(l *messages.Link, _ uint32, _ string) { l.Close() }
 	}
 	return actors.Spec{
 		Name: "peers",
@@ -256,7 +263,7 @@ func (p *peers) dial(ctx actor.Context, m *messages.Dial) {
 func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 	now := actors.RuntimeOf(ctx).Now()
 	refuse := func(err error) {
-		l.Close()
+		p.cfg.refuse(l, err)
 		p.cfg.Hub.Emit(messages.Event{Kind: messages.EventRefused, At: now, Peer: l.Peer, Err: err})
 		if r := p.remotes[l.Peer]; r != nil {
 			p.give(r, &messages.LinkRefused{Link: l, Err: err})
@@ -287,6 +294,16 @@ func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 	}
 	r.conns[conn.ID] = held{token, conn}
 	p.give(r, &addLink{conn: conn, link: l, from: p.self})
+}
+
+// refuse closes a link; if that is for a limit, the remote gets to know.
+func (c *Config) refuse(l *messages.Link, err error) {
+	var r limits.Refusal
+	if !errors.As(err, &r) {
+		l.Close()
+		return
+	}
+	c.Refuse(l, connset.CodeLimit, "limit: too many "+r.Unit)
 }
 
 func (p *peers) released(m *messages.ConnReleased) {

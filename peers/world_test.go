@@ -74,9 +74,17 @@ type world struct {
 	book     chan any
 	identify chan any
 	streams  *actors.Budget
+	refused  chan refused
 
 	mu    sync.Mutex
 	known map[identity.ID][]ma.Multiaddr // what the peerstore answers
+}
+
+// refused is a link that was refused with a code.
+type refused struct {
+	peer   identity.ID
+	code   uint32
+	reason string
 }
 
 // attempted is an attempt that the test decides about.
@@ -99,7 +107,7 @@ func newWorld(t *testing.T, edit ...func(*Config)) *world {
 	w := &world{
 		t: t, rt: actors.Live(actors.Options{}), self: person(t), state: &State{},
 		dials: make(chan *attempted, 1024), sessions: make(chan *session, 1024),
-		book: make(chan any, 1024), identify: make(chan any, 1024),
+		refused: make(chan refused, 1024), book: make(chan any, 1024), identify: make(chan any, 1024),
 		streams: actors.NewBudget("streams", 0), known: map[identity.ID][]ma.Multiaddr{},
 	}
 	t.Cleanup(func() {
@@ -138,6 +146,10 @@ func newWorld(t *testing.T, edit ...func(*Config)) *world {
 		Book: actors.Cast[messages.Book](book), Identify: actors.Cast[messages.Identify](ident),
 		Streams: w.streams, Buffers: actors.NewBudget("buffers", 0),
 		Dial: w.dialSpec, Session: w.sessionSpec,
+		Refuse: func(l *messages.Link, code uint32, reason string) {
+			w.refused <- refused{l.Peer, code, reason}
+			l.Close()
+		},
 		CanDial: func(ma.Multiaddr) error { return nil },
 		Own:     func() []ma.Multiaddr { return nil },
 	}
