@@ -10,16 +10,17 @@ import (
 // flow is what one end of a stream sends, in order. The head of its queue is the only segment that
 // has an event; the others arrive behind it.
 type flow struct {
-	s      *stream
-	q      []segment
-	head   int
-	last   time.Time // when the last of q arrives
-	stop   func()    // of the head's event; nil: none
-	onDue  func()
-	window int
-	sent   int64
-	acked  int64
-	orphan bool // its kernel has forgotten the stream: nothing is sent again
+	s       *stream
+	q       []segment
+	head    int
+	last    time.Time // when the last of q arrives
+	stop    func()    // of the head's event; nil: none
+	onDue   func()
+	window  int
+	sent    int64
+	acked   int64
+	severed bool // by a fault: nothing more gets onto the wire
+	orphan  bool // its kernel has forgotten the stream: nothing is sent again
 
 	probing bool // the window was full
 	probe   time.Duration
@@ -57,7 +58,11 @@ func (f *flow) room() int { return max(0, f.window-int(f.sent-f.acked)) }
 // add sends a segment.
 func (f *flow) add(kind Kind, p []byte) {
 	n, s, now := f.s.n, f.s, f.s.n.now()
-	if kind == Data && f.join(p, now) {
+	switch {
+	case f.severed:
+		f.sent += int64(len(p))
+		return
+	case kind == Data && f.join(p, now):
 		return
 	}
 	g := segment{kind: kind, off: f.sent, at: now, left: now, due: now.Add(minRTO)}
@@ -65,6 +70,7 @@ func (f *flow) add(kind Kind, p []byte) {
 	v := n.judge(kind, s.h, g.w, s.num, f.sent, p)
 	f.sent += int64(len(p))
 	if v.reset {
+		f.severed = true
 		f.interrupt()
 		n.soon(s.reset)
 		return
@@ -165,7 +171,7 @@ func (f *flow) deliver(g *segment) taker {
 		return nil
 	}
 	r := to.streams[pair{dst, g.w.src}]
-	if r == nil || r.peer != s {
+	if r == nil || r.peer != s || s.peer != r {
 		f.drop()
 		if g.kind != Reset {
 			n.sendReset(to, dst, g.w.src, s)

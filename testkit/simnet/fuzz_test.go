@@ -244,7 +244,7 @@ func (g *game) dial(from, to int) {
 func (g *game) turn() {
 	op, x := g.next(), g.next()
 	from, to := x%4, x/4%4
-	if len(g.ends) == 0 && op%16 < 9 {
+	if len(g.ends) == 0 && op%16 < 7 {
 		op = 9
 	}
 	var k *player
@@ -428,12 +428,15 @@ func TestRandomGamesKeepTheRulesAndReplay(t *testing.T) {
 	traces := map[uint64]bool{}
 	const games = 300
 	for seed := range uint64(games) {
-		in := randomGame(seed, 600)
+		in := randomGame(seed, 200+int(seed%10)*300)
 		first := play(t, in)
 		if again := play(t, in); again != first {
 			t.Fatalf("seed %d: two traces", seed)
 		}
 		traces[first] = true
+	}
+	for _, seed := range []uint64{1207, 2713} { // bytes behind a broken segment; a late failure of a dial
+		play(t, randomGame(seed, 200+int(seed%10)*300))
 	}
 	if len(traces) < games*99/100 {
 		t.Errorf("%d games had %d traces", games, len(traces))

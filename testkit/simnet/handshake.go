@@ -64,7 +64,7 @@ func (d *dial) begin() {
 // look sees whether the caller still wants the stream.
 func (d *dial) look() {
 	if !d.told && d.ctx.Err() != nil {
-		d.s.forget()
+		d.quit()
 		d.tell(conduit.Conduit{}, fail(local, "dial", d.addr, canceled(d.ctx)))
 	}
 }
@@ -78,7 +78,7 @@ func (d *dial) ask() {
 		return
 	}
 	if !now.Before(d.end) {
-		s.forget()
+		d.quit()
 		if d.callers {
 			d.tell(conduit.Conduit{}, fail(local, "dial", d.addr, context.DeadlineExceeded))
 		} else {
@@ -94,15 +94,30 @@ func (d *dial) ask() {
 	d.wait *= 2
 }
 
+// quit gives the stream up.
+func (d *dial) quit() {
+	if d.s.state == asking {
+		d.s.forget() // and whoever grants it is told by a reset
+	} else {
+		d.s.abort()
+	}
+	d.s.in.drop()
+}
+
 // fail ends the dial in a later turn.
 func (d *dial) fail(err error) {
 	d.s.dial = nil
+	d.s.in.drop()
 	d.s.n.soon(func() { d.tell(conduit.Conduit{}, err) })
 }
 
 // open hands the stream over.
 func (d *dial) open() {
+	if d.told || d.s.dial == nil { // it has failed meanwhile
+		return
+	}
 	d.s.dial = nil
+	d.s.h.owned[d.s] = struct{}{}
 	d.tell(conduit.Conduit{Raw: d.s}, nil)
 }
 
@@ -174,13 +189,13 @@ func (n *Network) grant(to *Host, at pair, p *packet) {
 
 // sendGrant answers a Syn. If that is lost, the dialler asks again.
 func (s *stream) sendGrant() {
-	_ = s.n.launch(&packet{kind: SynAck, from: s.h, num: s.num, of: s}, tcpProto, s.local, s.remote)
+	_ = s.n.launch(&packet{kind: SynAck, from: s.h, num: s.num, of: s, ack: s.peer}, tcpProto, s.local, s.remote)
 }
 
 // grantCame is a SynAck at a host.
 func (n *Network) grantCame(to *Host, dst netip.AddrPort, p *packet) {
 	s := to.streams[pair{dst, p.w.src}]
-	if s == nil || s.peer != nil && s.peer != p.of {
+	if s == nil || s != p.ack || s.peer != nil && s.peer != p.of {
 		n.sendReset(to, dst, p.w.src, p.of)
 		return
 	}

@@ -38,7 +38,8 @@ type Host struct {
 	down  bool // no process
 	dark  bool // no power
 
-	streams   map[pair]*stream
+	streams   map[pair]*stream     // that the kernel knows
+	owned     map[*stream]struct{} // that the process has, and has not closed
 	listeners []*listener
 	conns     []*PacketConn
 	ports     [2]map[uint16]int // in use, by proto
@@ -56,7 +57,7 @@ func (n *Network) Host(name string, o HostOptions) (*Host, error) {
 	case n.byName[name] != nil:
 		return nil, fmt.Errorf("simnet: there is a host %q already", name)
 	}
-	h := &Host{n: n, name: name, number: len(n.hosts), paths: map[*Host]*path{}, streams: map[pair]*stream{}}
+	h := &Host{n: n, name: name, number: len(n.hosts), paths: map[*Host]*path{}, streams: map[pair]*stream{}, owned: map[*stream]struct{}{}}
 	for i := range h.ports {
 		h.ports[i] = map[uint16]int{}
 		h.lastPort[i] = lastEphemeral
@@ -252,6 +253,9 @@ func (h *Host) die(dark bool) {
 		l.die()
 	}
 	for _, s := range h.inOrder() {
+		s.die(dark)
+	}
+	for s := range h.owned { // order-free: the kernel had forgotten them, nobody hears of it
 		s.die(dark)
 	}
 	for _, c := range slices.Clone(h.conns) {

@@ -101,7 +101,6 @@ func (l *listener) Close() error {
 	for _, s := range left {
 		s.via = nil
 		s.closed = true
-		s.in.drop()
 		s.abort()
 	}
 	return nil
@@ -110,6 +109,9 @@ func (l *listener) Close() error {
 // die is the end of the listener alone.
 func (l *listener) die() {
 	l.closed = true
+	for _, s := range l.waiting {
+		s.in.drop()
+	}
 	l.waiting = nil
 	l.h.listeners = slices.DeleteFunc(l.h.listeners, func(o *listener) bool { return o == l })
 	l.h.release(tcpProto, l.at.Port())
@@ -153,6 +155,7 @@ func (l *listener) turn() {
 		l.waiting[0] = nil
 		l.waiting = l.waiting[1:]
 		s.via = nil
+		l.h.owned[s] = struct{}{}
 		l.sink.Accepted(conduit.Conduit{Raw: s})
 	}
 	clean = true

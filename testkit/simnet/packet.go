@@ -14,6 +14,7 @@ type packet struct {
 	w    wire
 	num  uint64
 	of   *stream // that it is from, or (Reset) about
+	ack  *stream // SynAck: whose Syn it answers
 	b    *buf.Buf
 	conn *PacketConn // that has sent it
 	n    *Network

@@ -189,6 +189,7 @@ func (s *stream) close(why error) {
 		return
 	}
 	s.closed, s.dead = true, false
+	delete(s.h.owned, s)
 	unread := s.in.n > 0
 	s.in.drop()
 	s.over = nil // what the remote did is no news any more
@@ -205,6 +206,9 @@ func (s *stream) close(why error) {
 
 // abort resets the stream.
 func (s *stream) abort() {
+	if s.state == gone {
+		return
+	}
 	s.out.reset()
 	s.forget()
 }
@@ -262,6 +266,7 @@ func (s *stream) delivered() {
 // die is the end of the process.
 func (s *stream) die(dark bool) {
 	switch {
+	case s.state == gone:
 	case dark:
 		s.out.unplug()
 	case s.state == open:
@@ -274,6 +279,7 @@ func (s *stream) die(dark bool) {
 	}
 	if !s.closed {
 		s.dead = true
+		delete(s.h.owned, s)
 		s.over = nil
 		s.end(fail(local, "read from", s.ends.Remote, ErrDown), fail(local, "write to", s.ends.Remote, ErrDown))
 	}
