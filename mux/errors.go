@@ -3,6 +3,7 @@ package mux
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/troupe-p2p/troupe/stream"
 )
@@ -36,7 +37,16 @@ func (e *ResetError) Error() string {
 }
 
 // Unwrap is the conduit's reason.
-func (e *ResetError) Unwrap() error { return e.Err }
+func (e *ResetError) Unwrap() error { return noEnd(e.Err) }
+
+// noEnd keeps the end of something below from looking like an orderly end of the stream to a
+// reader that asks errors.Is(err, io.EOF).
+func noEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
 
 // ConnError is the end of a stream because its connection ended.
 type ConnError struct {
@@ -63,7 +73,7 @@ func (e *ConnError) Error() string {
 // Unwrap makes errors.Is(err, stream.ErrConnClosed) true, beside the cause.
 func (e *ConnError) Unwrap() []error {
 	if e.Err != nil {
-		return []error{stream.ErrConnClosed, e.Err}
+		return []error{stream.ErrConnClosed, noEnd(e.Err)}
 	}
 	return []error{stream.ErrConnClosed}
 }
@@ -79,7 +89,7 @@ func (e *NegotiationError) Error() string {
 }
 
 // Unwrap is the cause: one of package multistream's, or one of those below.
-func (e *NegotiationError) Unwrap() error { return e.Err }
+func (e *NegotiationError) Unwrap() error { return noEnd(e.Err) }
 
 var (
 	errNoAnswer = errors.New("no agreement in time")

@@ -40,7 +40,8 @@ func (s *Session) ended(ctx actor.Context, err error) {
 		return
 	}
 	s.over, s.err = true, err
-	s.remote = s.left || errors.Is(err, io.EOF)
+	var gone *yamux.ClosedError
+	s.remote = s.left || errors.As(err, &gone) && gone.Orderly() || errors.Is(err, io.EOF)
 	var ga *yamux.GoAwayError
 	var fault *yamux.Error
 	switch {

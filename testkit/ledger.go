@@ -2,7 +2,6 @@ package testkit
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -113,12 +112,12 @@ func (l *Ledger) Receiver(r io.Reader) *Receiver { return &Receiver{l: l, r: r} 
 func (r *Receiver) Next() ([]byte, error) {
 	var h [ledgerHeader]byte
 	if _, err := io.ReadFull(r.r, h[:]); err != nil {
-		if errors.Is(err, io.EOF) && r.id != 0 {
+		if err == io.EOF && r.id != 0 { //nolint:errorlint // a reader's own end, not a cause of another
 			r.l.mu.Lock()
 			r.l.streams[r.id].ended = true
 			r.l.mu.Unlock()
 		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull's own
 			return nil, r.l.fault("stream %d: an orderly end within a header", r.id)
 		}
 		return nil, err
@@ -139,7 +138,7 @@ func (r *Receiver) Next() ([]byte, error) {
 	r.id = id
 	p := make([]byte, n)
 	if _, err := io.ReadFull(r.r, p); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull returns them
 			return nil, r.l.fault("%s: an orderly end within record %d", a.name, seq)
 		}
 		return nil, err

@@ -364,8 +364,9 @@ func TestConduitEnds(t *testing.T) {
 	x.s.HandleClosed(x.now, io.EOF)
 	x.see("streams end with it", "ended: yamux: remote: connection ended inside a frame: EOF", "closed 1")
 	x.want("nothing more is written")
-	if !errors.Is(x.s.Err(), io.EOF) {
-		t.Fatal("the cause is lost")
+	var gone *ClosedError
+	if err := x.s.Err(); !errors.As(err, &gone) || !gone.Orderly() || errors.Is(err, io.EOF) {
+		t.Fatalf("%v: lost its cause, or could be taken for the end of a stream", err)
 	}
 }
 

@@ -1,6 +1,10 @@
 package yamux
 
-import "strconv"
+import (
+	"errors"
+	"io"
+	"strconv"
+)
 
 // Origin says whose fault an error is.
 type Origin uint8
@@ -111,5 +115,14 @@ func (e *ClosedError) Error() string {
 	return text
 }
 
-// Unwrap is the conduit's reason.
-func (e *ClosedError) Unwrap() error { return e.Cause }
+// Unwrap is the conduit's reason. Even an orderly end of the conduit is none of the streams on it:
+// io.EOF shows as io.ErrUnexpectedEOF.
+func (e *ClosedError) Unwrap() error {
+	if errors.Is(e.Cause, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return e.Cause
+}
+
+// Orderly says that the remote ended the conduit in order.
+func (e *ClosedError) Orderly() bool { return errors.Is(e.Cause, io.EOF) }
