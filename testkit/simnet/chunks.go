@@ -30,9 +30,18 @@ func (c *chunks) next() *buf.Buf {
 	c.head++
 	c.n -= len(b.B)
 	if c.head == len(c.q) {
-		c.q, c.head = nil, 0 // an idle stream holds nothing
+		c.q, c.head = idle(c.q), 0
 	}
 	return b
+}
+
+// idle is what an empty queue keeps of its storage: next to nothing.
+func idle[T any](q []T) []T {
+	if cap(q) > 4 {
+		return nil
+	}
+	clear(q)
+	return q[:0]
 }
 
 func (c *chunks) drop() {

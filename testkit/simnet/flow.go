@@ -181,7 +181,7 @@ func (f *flow) deliver(g *segment) taker {
 	x := *g
 	*g = segment{}
 	if f.head++; f.head == len(f.q) {
-		f.q, f.head = nil, 0 // an idle stream holds nothing
+		f.q, f.head = idle(f.q), 0
 	}
 	if to.gate != nil { // the acknowledgement keeps the way open
 		_, _ = n.route(to, tcpProto, dst, x.w.src)

@@ -57,7 +57,6 @@ type player struct {
 	draining int // bytes; they count as sent when Drained says so
 	drain    []byte
 	closed   bool
-	unread   bool // closed although bytes may have come
 	ended    error
 }
 

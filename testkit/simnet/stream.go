@@ -216,7 +216,7 @@ func (s *stream) abort() {
 // end stops both directions for good: reading behind what has come. The first reason stays, but an
 // orderly end may still turn into another one.
 func (s *stream) end(over, broken error) {
-	if s.over == nil || s.over == io.EOF && !s.ended { //nolint:errorlint // our own
+	if s.over == nil || s.over == io.EOF && !s.ended {
 		s.over = over
 	}
 	if s.broken == nil {
