@@ -174,6 +174,24 @@ func TestACrashInAPartitionIsFoundByWhoSendsAfterwards(t *testing.T) {
 	w.over(a, b)
 }
 
+// What a dead process had on its way is lost with the network: nobody is there to send it again.
+func TestACrashedProcessSendsNothingAgain(t *testing.T) {
+	w := newWorld(t, 1)
+	w.link(Link{Latency: 10 * time.Millisecond})
+	h := w.hosts("a", "b")
+	a, b := w.connect(h[0], h[1])
+	b.write(t, "flying")
+	h[1].Crash()
+	w.n.Partition(h[:1], h[1:])
+	w.s.run(time.Second)
+	w.n.Heal()
+	w.s.run(time.Hour)
+	if a.got.Len() > 0 || len(a.ended) > 0 {
+		t.Errorf("got %q, ended %v", a.got.String(), a.ended)
+	}
+	w.over(a, b)
+}
+
 func TestAWriterFindsOutThatTheReaderIsGone(t *testing.T) {
 	w := newWorld(t, 1)
 	h := w.hosts("a", "b")

@@ -13,8 +13,7 @@ type flow struct {
 	s       *stream
 	q       []segment
 	head    int
-	last    time.Time // when the last of q arrives
-	stop    func()    // of the head's event; nil: none
+	stop    func() // of the head's event; nil: none
 	onDue   func()
 	window  int
 	sent    int64
@@ -81,10 +80,7 @@ func (f *flow) add(kind Kind, p []byte) {
 	if len(p) > 0 {
 		g.b = buf.Copy(p)
 	}
-	if g.due = g.due.Add(v.delay); g.due.Before(f.last) {
-		g.due = f.last
-	}
-	f.last = g.due
+	g.due = g.due.Add(v.delay)
 	f.q = append(f.q, g)
 	f.arm()
 }
