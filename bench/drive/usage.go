@@ -35,7 +35,9 @@ func (d *driver) stats(req control.Request) (control.Reply, error) {
 	}}, err
 }
 
-// toggleProfile profiles from one call to the next.
+// toggleProfile profiles from one call to the next. Allocations are written at both, since they
+// are counted from the start of the process: go tool pprof -base X.allocs0 X.allocs. The environment
+// GODEBUG=memprofilerate=1 counts every one.
 func (d *driver) toggleProfile(req control.Request) (control.Reply, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -45,14 +47,19 @@ func (d *driver) toggleProfile(req control.Request) (control.Reply, error) {
 			return control.Reply{}, err
 		}
 		d.profile = f
-		return control.Reply{}, pprof.StartCPUProfile(f)
+		return control.Reply{}, errors.Join(writeAllocs(req.Path+".allocs0"), pprof.StartCPUProfile(f))
 	}
 	pprof.StopCPUProfile()
 	err := d.profile.Close()
 	d.profile = nil
-	f, e := os.Create(req.Path + ".allocs")
-	if e != nil {
-		return control.Reply{}, errors.Join(err, e)
+	return control.Reply{}, errors.Join(err, writeAllocs(req.Path+".allocs"))
+}
+
+func writeAllocs(path string) error {
+	runtime.GC() // the profile is as of the last collection
+	f, err := os.Create(path)
+	if err != nil {
+		return err
 	}
-	return control.Reply{}, errors.Join(err, pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 }
