@@ -286,3 +286,6 @@ func (s *Simulation) drive(cond func() bool, end int64) error {
 	}
 	return nil
 }
+
+// Pending is how many timers are set.
+func (s *Simulation) Pending() int { return len(s.timers) }

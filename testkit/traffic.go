@@ -133,27 +133,28 @@ func (w *World) exchange(from, to *Node, tr *Traffic) error {
 }
 
 func (w *World) talk(s *troupe.Stream, out *Sender, in *Receiver, tr *Traffic) error {
-	for range tr.Records {
-		p := make([]byte, w.Rand(tr.Size)+1)
-		for i := 0; i < len(p); i += 8 {
-			p[i] = byte(w.Sim.Uint64())
+	return w.Together(func() error {
+		for range tr.Records {
+			p := make([]byte, w.Rand(tr.Size)+1)
+			for i := 0; i < len(p); i += 8 {
+				p[i] = byte(w.Sim.Uint64())
+			}
+			if _, err := out.Write(p); err != nil {
+				return err
+			}
 		}
-		if _, err := out.Write(p); err != nil {
-			return err
+		out.Finished()
+		return s.CloseWrite()
+	}, func() error {
+		for range tr.Records {
+			if _, err := in.Next(); err != nil {
+				return err
+			}
 		}
-	}
-	out.Finished()
-	if err := s.CloseWrite(); err != nil {
-		return err
-	}
-	for range tr.Records {
-		if _, err := in.Next(); err != nil {
-			return err
+		out.Acknowledged()
+		if _, err := in.Next(); !errors.Is(err, io.EOF) {
+			return fmt.Errorf("the echo does not end: %w", err)
 		}
-	}
-	out.Acknowledged()
-	if _, err := in.Next(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("the echo does not end: %w", err)
-	}
-	return nil
+		return nil
+	})
 }

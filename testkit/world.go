@@ -73,6 +73,7 @@ func (w *World) Close() {
 			n.close()
 		}
 	}
+	w.Run(w.Net.StreamTimeout + time.Minute) // what is still on the wire arrives, or is given up
 	rt := w.Sim.Runtime()
 	ctx, cancel := rt.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
@@ -117,6 +118,36 @@ func (w *World) Until(what string, cond func() bool, limit time.Duration) {
 // Go runs f beside the test, as a task of the world. It may wait for streams and for calls of the
 // nodes, and must not fail the test with Fatal.
 func (w *World) Go(name string, f func()) { w.Sim.Go(name, f) }
+
+// Together runs functions beside each other as tasks of the world and waits for all. It returns the
+// first error in the order of the functions.
+func (w *World) Together(fs ...func() error) error {
+	errs := make([]error, len(fs))
+	rt := w.Sim.Runtime()
+	all := rt.NewCrossing()
+	all.Begin()
+	defer all.End()
+	left := len(fs)
+	for i, f := range fs {
+		w.Go("together", func() {
+			defer func() {
+				if left--; left == 0 {
+					all.Done(0, nil)
+				}
+			}()
+			errs[i] = f()
+		})
+	}
+	if len(fs) > 0 {
+		_, _ = all.WaitDone()
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Trace is the last things that happened, the oldest first.
 func (w *World) Trace() []actors.TraceEntry { return w.Sim.Trace() }
