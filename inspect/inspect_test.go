@@ -162,13 +162,13 @@ func TestPageCanBeReadBack(t *testing.T) {
 func TestTextsOfOthersAreCutAndMadeValid(t *testing.T) {
 	n := &fake{tree: actors.Tree{
 		Roots:    []actors.Node{{Info: []actors.KeyValue{{Key: "k", Value: strings.Repeat("x", 9999)}}}},
-		Failures: []*actors.PanicError{{Value: "payload \xff" + strings.Repeat("y", 9999)}},
+		Failures: []*actors.PanicError{{Value: "payload \xff\x1b[2J\u202e" + strings.Repeat("y", 9999)}},
 	}}
 	p := NewPage(n, true)
 	if v := p.Roots[0].Values["k"]; len(v) > maxText+10 {
 		t.Errorf("a value of %d bytes is shown", len(v))
 	}
-	if e := p.Failures[0].Error; len(e) > maxText+10 || !strings.Contains(e, "payload \uFFFD") {
+	if e := p.Failures[0].Error; len(e) > maxText+10 || !strings.Contains(e, "payload ??[2J?yy") {
 		t.Errorf("a failure is shown as %d bytes: %.60q", len(e), e)
 	}
 }

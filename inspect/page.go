@@ -3,10 +3,10 @@ package inspect
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/internal/clean"
 )
 
 // Schema is the number of the form of a Page. It rises when a field goes away or changes its
@@ -179,9 +179,4 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // an error that quotes what was received from bringing payloads here.
 const maxText = 512
 
-func clip(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText] + " ..."
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
-}
+func clip(s string) string { return clean.Text(s, maxText) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 )
@@ -73,7 +74,7 @@ func (m *nativeMuxer) input(_ time.Time, msg any) bool {
 	case *nativeEnded:
 		var why error = &yamux.GoAwayError{Code: msg.code, Remote: msg.remote}
 		if msg.err != nil && msg.code == 0 && !msg.remote {
-			why = &yamux.ClosedError{Cause: msg.err}
+			why = &yamux.ClosedError{Cause: clean.Error(msg.err)}
 		}
 		m.finish(why)
 	case *nativeData:
@@ -90,7 +91,7 @@ func (m *nativeMuxer) input(_ time.Time, msg any) bool {
 		})
 	case *nativeReset:
 		m.with(msg.id, func(n *native) {
-			m.tell(event{kind: yamux.StreamReset, id: n.id, code: msg.code, remote: msg.remote, err: msg.err})
+			m.tell(event{kind: yamux.StreamReset, id: n.id, code: msg.code, remote: msg.remote, err: clean.Error(msg.err)})
 			m.gone(n)
 		})
 	default:

@@ -2,7 +2,6 @@ package peers
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/peers/connset"
 	"github.com/troupe-p2p/troupe/stream"
@@ -304,5 +304,5 @@ func (p *peer) lastFailure() string {
 	if p.last == nil {
 		return ""
 	}
-	return fmt.Sprint(p.last)
+	return clean.Text(p.last.Error(), clean.MaxError)
 }

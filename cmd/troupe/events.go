@@ -75,10 +75,7 @@ func newEventLine(e troupe.Event, lost uint64, now time.Time) eventLine {
 	default:
 	}
 	if e.Err != nil {
-		l.Error = e.Err.Error()
-		if len(l.Error) > maxText {
-			l.Error = l.Error[:maxText] + " ..."
-		}
+		l.Error = plain(e.Err.Error())
 	}
 	return l
 }

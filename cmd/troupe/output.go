@@ -8,7 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
+
+	"github.com/troupe-p2p/troupe/internal/clean"
 )
 
 // output is a command's stdout: JSON lines for programs or text for people. Its methods may be
@@ -65,19 +66,8 @@ func milliseconds(d time.Duration) float64 { return math.Round(float64(d)/1e3) /
 // maxText bounds a text that a remote had a part in.
 const maxText = 1024
 
-// plain is a text that a remote may have had a part in, safe for a terminal: no control
-// characters, no direction marks, no newline, no end of what follows.
-func plain(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText] + " ..."
-	}
-	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, oneLine(s))
-}
+// plain is a text that a remote may have had a part in, safe for a terminal and on one line.
+func plain(s string) string { return clean.Text(s, maxText) }
 
 // oneLine joins the lines of a text, of which errors.Join makes several.
 func oneLine(s string) string {

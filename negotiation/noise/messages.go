@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	fnoise "github.com/flynn/noise"
+
+	"github.com/troupe-p2p/troupe/internal/clean"
 )
 
 // next cuts the next message out of p, or out of what came before and p.
@@ -99,7 +101,7 @@ func (h *Handshake) chooseMuxer() (string, error) {
 			return m, nil
 		}
 	}
-	return "", fmt.Errorf("%w: remote names %q", ErrNoCommonMuxer, h.proven.muxers)
+	return "", fmt.Errorf("%w: remote names %s", ErrNoCommonMuxer, clean.Text(fmt.Sprintf("%q", h.proven.muxers), clean.MaxError))
 }
 
 func (h *Handshake) writeOwn() (cs1, cs2 *fnoise.CipherState, err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/troupe-p2p/troupe/identity"
@@ -289,5 +290,16 @@ func TestLocalFaultsAreNamedAsSuch(t *testing.T) {
 	p.run()
 	if !errors.Is(p.errR, ErrLocal) {
 		t.Errorf("own message too long: %v", p.errR)
+	}
+}
+
+func TestNamesOfARemoteAreShownSafelyAndNotAllOfThem(t *testing.T) {
+	names := make([]string, MaxMuxers/4)
+	for i := range names {
+		names[i] = "/\x1b[2J\u202e\n" + strings.Repeat("x", 100)
+	}
+	wire, _ := hostile(t, false, config(t, 1), func(s *scripted) []byte { return s.payload(t, s.proof(t), names...) })
+	if !errors.Is(wire, ErrNoCommonMuxer) || len(wire.Error()) > 700 || strings.ContainsAny(wire.Error(), "\x1b\n\u202e") {
+		t.Errorf("%d bytes: %q", len(wire.Error()), wire)
 	}
 }

@@ -277,3 +277,14 @@ func TestOwnCertificateKeepsToTheRules(t *testing.T) {
 		}
 	}
 }
+
+func TestErrorsThatQuoteTheRemoteAreShownSafely(t *testing.T) {
+	h, err := NewHandshake(Config{Identity: newIdentity(t, identity.Ed25519, 1), Now: now, Wake: func() {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.failure(errors.New("tls: client wants \x1b[2J\u202e" + strings.Repeat("x", 1<<16)))
+	if !errors.Is(err, ErrHandshake) || len(err.Error()) > 700 || strings.ContainsAny(err.Error(), "\x1b\u202e") {
+		t.Errorf("%d bytes: %.100q", len(err.Error()), err)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/clean"
 )
 
 // Config is what a handshake needs. Identity and Now are required.
@@ -169,5 +170,5 @@ func (h *Handshake) failure(err error) error {
 	if reason := h.queues.reason(); reason != nil {
 		err = reason
 	}
-	return fmt.Errorf("%w: %w", ErrHandshake, err)
+	return fmt.Errorf("%w: %w", ErrHandshake, clean.Error(err))
 }

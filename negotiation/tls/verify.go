@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/clean"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -21,7 +22,7 @@ const maxRSA = 8192
 func verify(chain [][]byte, now time.Time) (identity.ID, identity.PublicKey, error) {
 	peer, key, err := verifyChain(chain, now)
 	if err != nil {
-		return "", nil, fmt.Errorf("%w: %w", ErrIdentity, err)
+		return "", nil, fmt.Errorf("%w: %w", ErrIdentity, clean.Error(err))
 	}
 	return peer, key, nil
 }

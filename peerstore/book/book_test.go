@@ -382,15 +382,15 @@ func TestFactsAreBounded(t *testing.T) {
 		protocols = append(protocols, fmt.Sprint("/p/", i))
 	}
 	if err := errors.Join(b.Connected(epoch, id), b.Identified(epoch, id, Statement{Facts: Facts{
-		AgentVersion: strings.Repeat("\xff", 10_000), ProtocolVersion: strings.Repeat("x", 10_000),
-		Protocols: append([]string{"", strings.Repeat("x", maxText+1)}, protocols...),
+		AgentVersion: "\x1b" + strings.Repeat("\xff", 10_000), ProtocolVersion: strings.Repeat("x", 10_000),
+		Protocols: append([]string{"", strings.Repeat("x", maxText+1), "/\x1b[2J"}, protocols...),
 		Sealed:    make([]byte, identity.MaxEnvelope+1),
 	}, Record: record(id, 1, nil)})); err != nil {
 		t.Fatal(err)
 	}
 	f, ok := b.Facts(id)
 	if !ok || len(f.Protocols) != MaxProtocols || f.Protocols[0] != "/p/0" || len(f.AgentVersion) > maxText ||
-		!strings.HasPrefix(f.AgentVersion, "\uFFFD") || len(f.ProtocolVersion) != maxText || f.Sealed != nil {
+		!strings.HasPrefix(f.AgentVersion, "??") || len(f.ProtocolVersion) != maxText || f.Sealed != nil {
 		t.Fatalf("%d protocols, %d and %d bytes of text, %d sealed", len(f.Protocols), len(f.AgentVersion), len(f.ProtocolVersion), len(f.Sealed))
 	}
 	check(t, b)

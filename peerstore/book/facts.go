@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/clean"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -148,7 +149,7 @@ func names(protocols []string) []string {
 		if len(out) == MaxProtocols {
 			break
 		}
-		if len(name) > 0 && len(name) <= maxText {
+		if len(name) > 0 && len(name) <= maxText && clean.Is(name) {
 			out = append(out, name)
 		}
 	}

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/clean"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -179,18 +179,8 @@ func (p *peer) worst(of func(entry) bool) int {
 	return worst
 }
 
-// text makes a bounded, valid string that holds nothing else alive.
-func text(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText]
-	}
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	for len(s) > maxText {
-		_, n := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-n]
-	}
-	return strings.Clone(s)
-}
+// text makes a bounded text that can be shown and holds nothing else alive.
+func text(s string) string { return strings.Clone(clean.Text(s, maxText)) }
 
 func parse(raw string) (ma.Multiaddr, bool) {
 	a, err := ma.NewMultiaddrBytes([]byte(raw))

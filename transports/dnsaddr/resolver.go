@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/internal/rawaddr"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 
@@ -207,6 +208,7 @@ func (r *Resolver) ask(ctx context.Context, i int, a ma.Multiaddr, come chan<- a
 	r.rt.Pump("resolve "+a.String(), func() {
 		defer cancel()
 		defer stop()
-		tell(r.names.Resolve(within, a))
+		as, err := r.names.Resolve(within, a)
+		tell(as, clean.Error(err))
 	}, func(pe *actors.PanicError) { tell(nil, pe) })
 }

@@ -315,3 +315,11 @@ func TestBoundsSayWhatTheyStop(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatANameServerSaysIsShownSafely(t *testing.T) {
+	z := &zone{fail: map[string]error{"_dnsaddr.a.test": errors.New("lookup \x1b[2J\u202e" + strings.Repeat("x", 1<<16))}}
+	_, err := resolve(t, z, Config{}, "/dnsaddr/a.test")
+	if err == nil || len(err.Error()) > 700 || strings.ContainsAny(err.Error(), "\x1b\u202e") {
+		t.Errorf("%.100q", err)
+	}
+}

@@ -2,11 +2,10 @@ package message
 
 import (
 	"bytes"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/clean"
 
 	ma "github.com/multiformats/go-multiaddr"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -190,19 +189,8 @@ func (d *draft) heard(claimed []ma.Multiaddr, remote ma.Multiaddr) []ma.Multiadd
 }
 
 func validProtocol(name []byte) bool {
-	return len(name) > 0 && len(name) <= maxProtocolName && utf8.Valid(name)
+	return len(name) > 0 && len(name) <= maxProtocolName && clean.Is(name)
 }
 
 // version makes text of what should be text.
-func version(b []byte) string {
-	cut := len(b) > maxVersion
-	if cut {
-		b = b[:maxVersion]
-	}
-	s := strings.ToValidUTF8(string(b), "\uFFFD")
-	for len(s) > maxVersion { // replacements are longer than what they replace
-		_, n := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-n]
-	}
-	return s
-}
+func version(b []byte) string { return clean.Text(string(b[:min(len(b), 4*maxVersion)]), maxVersion) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/troupe-p2p/troupe/identity"
@@ -285,19 +286,22 @@ func TestTextIsBoundedAndValid(t *testing.T) {
 		"a long agent":          strings.Repeat("x", 5000),
 		"invalid":               "troupe\xff\xfe",
 		"all invalid":           strings.Repeat("a\xff", 500),
+		"a terminal's commands": "\x1b[2J\u202e\x07\r\n\u009b",
 		"cut inside a rune":     strings.Repeat("x", maxVersion-1) + "\u00e9",
 		"many runes of 4 bytes": strings.Repeat("\U0001F600", 100),
 	} {
 		b := protowire.AppendString(protowire.AppendTag(nil, fieldAgentVersion, protowire.BytesType), in)
 		got, err := read("", protowire.AppendBytes(nil, b), 1<<20)
-		if err != nil || got.AgentVersion == "" || len(got.AgentVersion) > maxVersion || !utf8.ValidString(got.AgentVersion) {
+		if err != nil || got.AgentVersion == "" || len(got.AgentVersion) > maxVersion || !utf8.ValidString(got.AgentVersion) ||
+			strings.ContainsFunc(got.AgentVersion, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%s: %d bytes, valid %v, %v", name, len(got.AgentVersion), utf8.ValidString(got.AgentVersion), err)
 		}
 	}
 	bad := protowire.AppendString(protowire.AppendTag(nil, fieldProtocols, protowire.BytesType), "/a\xff")
 	bad = protowire.AppendString(protowire.AppendTag(bad, fieldProtocols, protowire.BytesType), strings.Repeat("x", maxProtocolName+1))
+	bad = protowire.AppendString(protowire.AppendTag(bad, fieldProtocols, protowire.BytesType), "/a\x1b[2J")
 	got, err := read("", protowire.AppendBytes(nil, bad), 1<<20)
-	if err != nil || len(got.Protocols) != 0 || got.Dropped != 2 {
+	if err != nil || len(got.Protocols) != 0 || got.Dropped != 3 {
 		t.Errorf("bad protocol names: %+v, %v", got, err)
 	}
 }
