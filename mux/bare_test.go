@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
+	"github.com/troupe-p2p/troupe/testkit/muxtest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
@@ -48,7 +49,7 @@ func (h *hand) note(f func()) {
 // wait waits until something of the stream is as it has to be.
 func (h *hand) wait(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	late := time.AfterFunc(patience, func() { h.note(func() { h.cond = nil }) })
+	late := time.AfterFunc(muxtest.Patience, func() { h.note(func() { h.cond = nil }) })
 	defer late.Stop()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,9 +95,9 @@ func agreement(protocol string) string {
 	return string(l.AppendOutput(nil))
 }
 
-func newRemote(w *world) remote {
-	if w.kind.muxed {
-		m := &muxedRemote{c: w.a.muxed}
+func newRemote(w *muxtest.World) remote {
+	if w.A.Link.Muxed != nil {
+		m := &muxedRemote{c: w.A.Link.Muxed}
 		m.c.Bind(m)
 		return m
 	}
@@ -109,7 +110,7 @@ type yamuxRemote struct {
 	mu      sync.Mutex
 	raw     conduit.Raw
 	core    *yamux.Session
-	rx      opener
+	rx      muxtest.Opener
 	hands   map[uint32]*hand
 	stopped bool
 	over    chan struct{}
@@ -117,16 +118,16 @@ type yamuxRemote struct {
 	log     []byte // all that was received
 }
 
-func newYamuxRemote(w *world) *yamuxRemote {
+func newYamuxRemote(w *muxtest.World) *yamuxRemote {
 	r := makeYamuxRemote(w)
 	r.raw.Bind(r, 1)
 	r.do(func() {})
 	return r
 }
 
-func makeYamuxRemote(w *world) *yamuxRemote {
+func makeYamuxRemote(w *muxtest.World) *yamuxRemote {
 	core := yamux.New(yamux.Config{}, yamux.Client, time.Now())
-	return &yamuxRemote{raw: w.a.raw, core: core, hands: map[uint32]*hand{}, over: make(chan struct{})}
+	return &yamuxRemote{raw: w.A.Link.Secured.Raw, core: core, hands: map[uint32]*hand{}, over: make(chan struct{})}
 }
 
 func (r *yamuxRemote) Offer(b *buf.Buf) {
@@ -146,7 +147,8 @@ func (r *yamuxRemote) Offer(b *buf.Buf) {
 }
 
 func (r *yamuxRemote) Drained(error) {}
-func (r *yamuxRemote) Ended(error)   { close(r.over) }
+
+func (r *yamuxRemote) Ended(error) { close(r.over) }
 
 func (r *yamuxRemote) drain() {
 	for e, ok := r.core.Next(); ok; e, ok = r.core.Next() {
@@ -180,7 +182,7 @@ func (r *yamuxRemote) drain() {
 
 // send writes frames as they are.
 func (r *yamuxRemote) send(p []byte) {
-	q, _ := sealer{}.Seal(nil, p)
+	q, _ := muxtest.Sealer{}.Seal(nil, p)
 	_, _ = r.raw.TryWrite(q) // what does not fit is lost: a test sees to it that it fits
 }
 
@@ -217,9 +219,12 @@ func (r *yamuxRemote) open(t testing.TB) *hand {
 type muxedRemote struct{ c conduit.Muxed }
 
 func (*muxedRemote) Accepted(conduit.MuxedStream) {}
-func (*muxedRemote) CanOpen()                     {}
-func (*muxedRemote) Ended(uint32, bool, error)    {}
-func (*muxedRemote) stop()                        {}
+
+func (*muxedRemote) CanOpen() {}
+
+func (*muxedRemote) Ended(uint32, bool, error) {}
+
+func (*muxedRemote) stop() {}
 
 func (m *muxedRemote) open(t testing.TB) *hand {
 	s, err := m.c.OpenStream()
@@ -244,8 +249,11 @@ func (x *handSink) Offer(b *buf.Buf) {
 	b.Release()
 	x.s.More()
 }
-func (x *handSink) Writable()     {}
+
+func (x *handSink) Writable() {}
+
 func (x *handSink) RemoteClosed() { x.h.note(func() { x.h.eof = true }) }
+
 func (x *handSink) Reset(code uint32, _ bool, _ error) {
 	x.h.note(func() { x.h.reset, x.h.code = true, code })
 }

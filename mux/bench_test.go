@@ -11,11 +11,12 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/stream"
+	"github.com/troupe-p2p/troupe/testkit/muxtest"
 )
 
 // request opens a stream, sends a request of 100 bytes and reads the answer to its end.
-func request(b *testing.B, s *side, p []byte) {
-	st := s.open("/echo")
+func request(b *testing.B, s *muxtest.Side, p []byte) {
+	st := s.Open("/echo")
 	if _, err := st.Write(p); err != nil {
 		b.Error(err)
 	}
@@ -35,21 +36,21 @@ func request(b *testing.B, s *side, p []byte) {
 
 func BenchmarkRequest(b *testing.B) {
 	for _, k := range kinds {
-		for _, e := range echoes {
+		for _, e := range muxtest.Echoes {
 			for _, c := range []struct {
 				name string
 				n    int
 			}{{"1", 1}, {"32", 32}} {
-				b.Run(k.name+"/"+e.name+"/"+c.name, func(b *testing.B) {
-					w := newWorld(b, k, setup{})
-					w.b.handle("/echo", e.h)
+				b.Run(k.Name+"/"+e.Name+"/"+c.name, func(b *testing.B) {
+					w := muxtest.NewWorld(b, k, muxtest.Setup{})
+					w.B.Handle("/echo", e.Handler)
 					b.ReportAllocs()
 					b.ResetTimer()
 					var next atomic.Int64
-					gather(w, c.n, func(int) {
+					w.Gather(c.n, func(int) {
 						p := make([]byte, 100)
 						for next.Add(1) <= int64(b.N) {
-							request(b, w.a, p)
+							request(b, w.A, p)
 						}
 					})
 					b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "streams/s")
@@ -61,11 +62,11 @@ func BenchmarkRequest(b *testing.B) {
 
 // BenchmarkRequestActors has actors on both sides: the client is told the answer by messages.
 func BenchmarkRequestActors(b *testing.B) {
-	w := newWorld(b, raw, setup{})
-	w.b.handle("/echo", echoByActor)
+	w := muxtest.NewWorld(b, raw, muxtest.Setup{})
+	w.B.Handle("/echo", muxtest.EchoByActor)
 	tokens := make(chan struct{}, 32)
-	client := actorHandler(func(*stream.Stream) actor.Actor {
-		return supervisor(func(ctx actor.Context) {
+	client := muxtest.ActorHandler(func(*stream.Stream) actor.Actor {
+		return muxtest.ActorFunc(func(ctx actor.Context) {
 			switch m := ctx.Message().(type) {
 			case *stream.Opened:
 				m.Stream.WriteCopy(make([]byte, 100))
@@ -82,9 +83,9 @@ func BenchmarkRequestActors(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		<-tokens
-		_ = w.a.session.Send(&messages.OpenStream{
+		_ = w.A.Session.Send(&messages.OpenStream{
 			Protocols: []string{"/echo"}, Handler: client,
-			Reply: actors.NewReply(w.a.session, func(_ *stream.Stream, err error) {
+			Reply: actors.NewReply(w.A.Session, func(_ *stream.Stream, err error) {
 				if err != nil {
 					b.Error(err)
 					tokens <- struct{}{}
@@ -99,11 +100,11 @@ func BenchmarkRequestActors(b *testing.B) {
 }
 
 func BenchmarkEchoOneByte(b *testing.B) {
-	for _, e := range echoes {
-		b.Run(e.name, func(b *testing.B) {
-			w := newWorld(b, raw, setup{})
-			w.b.handle("/echo", e.h)
-			s := w.a.open("/echo")
+	for _, e := range muxtest.Echoes {
+		b.Run(e.Name, func(b *testing.B) {
+			w := muxtest.NewWorld(b, raw, muxtest.Setup{})
+			w.B.Handle("/echo", e.Handler)
+			s := w.A.Open("/echo")
 			p := make([]byte, 1)
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -123,7 +124,7 @@ func BenchmarkEchoOneByte(b *testing.B) {
 
 func BenchmarkBulk64KiB(b *testing.B) {
 	sinks := map[string]stream.Handler{
-		"task": runHandler(func(_ ctx, s *stream.Blocking) {
+		"task": muxtest.RunHandler(func(_ ctx, s *stream.Blocking) {
 			p := make([]byte, 256<<10)
 			for {
 				if _, err := s.Read(p); err != nil {
@@ -131,8 +132,8 @@ func BenchmarkBulk64KiB(b *testing.B) {
 				}
 			}
 		}),
-		"actor": actorHandler(func(*stream.Stream) actor.Actor {
-			return supervisor(func(ctx actor.Context) {
+		"actor": muxtest.ActorHandler(func(*stream.Stream) actor.Actor {
+			return muxtest.ActorFunc(func(ctx actor.Context) {
 				if m, ok := ctx.Message().(*stream.RemoteClosed); ok {
 					m.Stream.CloseWrite()
 				}
@@ -141,12 +142,12 @@ func BenchmarkBulk64KiB(b *testing.B) {
 	}
 	for _, k := range kinds {
 		for name, h := range sinks {
-			b.Run(k.name+"/"+name, func(b *testing.B) {
-				set := setup{}
-				set.memory.Window = 1 << 20
-				w := newWorld(b, k, set)
-				w.b.handle("/sink", h)
-				s := w.a.open("/sink")
+			b.Run(k.Name+"/"+name, func(b *testing.B) {
+				set := muxtest.Setup{}
+				set.Link.Window = 1 << 20
+				w := muxtest.NewWorld(b, k, set)
+				w.B.Handle("/sink", h)
+				s := w.A.Open("/sink")
 				p := make([]byte, 64<<10)
 				b.SetBytes(int64(len(p)))
 				b.ReportAllocs()
@@ -169,8 +170,8 @@ func BenchmarkBulk64KiB(b *testing.B) {
 
 // BenchmarkOpenStreams reports what one open stream costs in memory, both ends together.
 func BenchmarkOpenStreams(b *testing.B) {
-	idle := actorHandler(func(*stream.Stream) actor.Actor { return supervisor(func(actor.Context) {}) })
-	wait := runHandler(func(c ctx, s *stream.Blocking) { _, _ = s.Read(make([]byte, 1)) })
+	idle := muxtest.ActorHandler(func(*stream.Stream) actor.Actor { return muxtest.ActorFunc(func(actor.Context) {}) })
+	wait := muxtest.RunHandler(func(c ctx, s *stream.Blocking) { _, _ = s.Read(make([]byte, 1)) })
 	for _, c := range []struct {
 		name         string
 		dial, listen stream.Handler
@@ -178,10 +179,10 @@ func BenchmarkOpenStreams(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			const n = 2000
 			for range b.N {
-				w := newWorld(b, raw, setup{})
-				w.b.handle("/idle", c.listen)
+				w := muxtest.NewWorld(b, raw, muxtest.Setup{})
+				w.B.Handle("/idle", c.listen)
 				open := func() {
-					if _, err := w.a.ask(messages.OpenStream{Protocols: []string{"/idle"}, Confirm: true, Handler: c.dial}); err != nil {
+					if _, err := w.A.Ask(messages.OpenStream{Protocols: []string{"/idle"}, Confirm: true, Handler: c.dial}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -193,7 +194,7 @@ func BenchmarkOpenStreams(b *testing.B) {
 					open()
 				}
 				b.ReportMetric(float64(inMemory()-before)/n, "B/stream")
-				w.once.Do(w.check)
+				w.End()
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/stream"
+	"github.com/troupe-p2p/troupe/testkit/muxtest"
 )
 
 // frame is one yamux frame.
@@ -25,29 +26,31 @@ func syn(id uint32, protocol, request string) []byte {
 }
 
 // deaf is a remote that sends and never reads. What it is sent stays in the conduit.
-type deaf struct{ w *world }
+type deaf struct{ w *muxtest.World }
 
 func (d *deaf) Offer(b *buf.Buf) { b.Release() } // the one that it had credit for
-func (d *deaf) Drained(error)    {}
-func (d *deaf) Ended(error)      {}
 
-func newDeaf(w *world) *deaf {
+func (d *deaf) Drained(error) {}
+
+func (d *deaf) Ended(error) {}
+
+func newDeaf(w *muxtest.World) *deaf {
 	d := &deaf{w}
-	w.a.raw.Bind(d, 1)
+	w.A.Link.Secured.Raw.Bind(d, 1)
 	return d
 }
 
 // send writes all of p, and says whether the other side still takes it.
 func (d *deaf) send(p []byte) bool {
-	q, _ := sealer{}.Seal(nil, p)
+	q, _ := muxtest.Sealer{}.Seal(nil, p)
 	for len(q) > 0 {
-		n, err := d.w.a.raw.TryWrite(q)
+		n, err := d.w.A.Link.Secured.Raw.TryWrite(q)
 		if err != nil {
 			return false
 		}
 		if q = q[n:]; len(q) > 0 {
 			select {
-			case <-d.w.b.gone:
+			case <-d.w.B.Gone:
 				return false
 			case <-time.After(100 * time.Microsecond):
 			}
@@ -69,10 +72,10 @@ func TestARemoteThatAsksAndNeverReadsIsClosedWithin15s(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				set := setup{bare: true, bulk: true, cfg: mux.Config{Yamux: c.cfg}}
-				set.memory.Window = c.room
-				w := newWorld(t, raw, set)
-				w.b.handle("/answer", runHandler(func(_ ctx, s *stream.Blocking) {
+				set := muxtest.Setup{Bare: true, Bulk: true, Config: mux.Config{Yamux: c.cfg}}
+				set.Link.Window = c.room
+				w := muxtest.NewWorld(t, raw, set)
+				w.B.Handle("/answer", muxtest.RunHandler(func(_ ctx, s *stream.Blocking) {
 					_, _ = s.Read(make([]byte, 10))
 					_, _ = s.Write(make([]byte, 10_000))
 				}))
@@ -81,8 +84,8 @@ func TestARemoteThatAsksAndNeverReadsIsClosedWithin15s(t *testing.T) {
 				for id := uint32(1); ; id += 2 {
 					d.send(syn(id, "/answer", "please"))
 					select {
-					case <-w.b.gone:
-						if e := w.b.end(); e == nil || !errors.Is(e.Err, c.want) {
+					case <-w.B.Gone:
+						if e := w.B.Ended(); e == nil || !errors.Is(e.Err, c.want) {
 							t.Errorf("ended with %+v", e)
 						}
 						if took := time.Since(start); took > 15*time.Second {
@@ -99,15 +102,15 @@ func TestARemoteThatAsksAndNeverReadsIsClosedWithin15s(t *testing.T) {
 
 func TestARemoteThatReadsSlowlyIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		set := setup{bare: true, bulk: true}
-		set.memory.Window = 64 << 10
-		w := newWorld(t, raw, set)
-		w.b.handle("/bulk", runHandler(func(c ctx, s *stream.Blocking) {
+		set := muxtest.Setup{Bare: true, Bulk: true}
+		set.Link.Window = 64 << 10
+		w := muxtest.NewWorld(t, raw, set)
+		w.B.Handle("/bulk", muxtest.RunHandler(func(c ctx, s *stream.Blocking) {
 			for c.Err() == nil {
 				_, _ = s.Write(make([]byte, 100_000))
 			}
 		}))
-		w.b.handle("/sink", echoByTask)
+		w.B.Handle("/sink", muxtest.EchoByTask)
 		r := newSlow(w, 20_000)
 		r.open(t).write(propose("/bulk"))
 		up := r.open(t)
@@ -116,7 +119,7 @@ func TestARemoteThatReadsSlowlyIsKept(t *testing.T) {
 			time.Sleep(time.Second)
 			up.write([]byte("x"))
 		}
-		if e := w.b.end(); e != nil {
+		if e := w.B.Ended(); e != nil {
 			t.Fatalf("ended: %v", e.Err)
 		}
 		r.halt()
@@ -130,7 +133,7 @@ type slow struct {
 	quit chan struct{}
 }
 
-func newSlow(w *world, rate int) *slow {
+func newSlow(w *muxtest.World, rate int) *slow {
 	r := &slow{makeYamuxRemote(w), rate, make(chan struct{})}
 	r.raw.Bind(r, 1)
 	r.do(func() {})
@@ -152,7 +155,7 @@ func (r *slow) halt() {
 
 func TestAnIdleConnectionIsPingedEveryHalfMinuteAndNotMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, raw, setup{bare: true})
+		w := muxtest.NewWorld(t, raw, muxtest.Setup{Bare: true})
 		r := newYamuxRemote(w)
 		synctest.Wait()
 		before := r.bytesIn()
@@ -161,7 +164,7 @@ func TestAnIdleConnectionIsPingedEveryHalfMinuteAndNotMore(t *testing.T) {
 		if n := (r.bytesIn() - before) / yamux.HeaderSize; n < 15 || n > 25 {
 			t.Errorf("%d frames in ten minutes", n)
 		}
-		if e := w.b.end(); e != nil {
+		if e := w.B.Ended(); e != nil {
 			t.Errorf("ended: %v", e.Err)
 		}
 	})
@@ -191,8 +194,8 @@ func TestFloodsEndTheConnection(t *testing.T) {
 		"garbage": {func(uint32) []byte { return bytes.Repeat([]byte{0xa5}, 64) }, yamux.ErrVersion},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, raw, setup{bare: true})
-			w.b.handle("/echo", echoByActor)
+			w := muxtest.NewWorld(t, raw, muxtest.Setup{Bare: true})
+			w.B.Handle("/echo", muxtest.EchoByActor)
 			d := newDeaf(w)
 			for i, sent := uint32(0), 0; sent < 10<<20; i++ {
 				p := c.one(i)
@@ -200,8 +203,8 @@ func TestFloodsEndTheConnection(t *testing.T) {
 					break
 				}
 			}
-			w.within("the connection ends", w.b.gone)
-			if e := w.b.end(); e == nil || !errors.Is(e.Err, c.want) {
+			w.Within("the connection ends", w.B.Gone)
+			if e := w.B.Ended(); e == nil || !errors.Is(e.Err, c.want) {
 				t.Errorf("ended with %+v", e)
 			}
 		})
@@ -209,10 +212,10 @@ func TestFloodsEndTheConnection(t *testing.T) {
 }
 
 func TestANumberThatIsUsedAgainIsAnotherStream(t *testing.T) {
-	w := newWorld(t, raw, setup{bare: true})
-	e := newEnding()
-	w.b.handle("/a", e.handler())
-	w.b.handle("/echo", echoByActor)
+	w := muxtest.NewWorld(t, raw, muxtest.Setup{Bare: true})
+	e := muxtest.NewEnding()
+	w.B.Handle("/a", e.Handler())
+	w.B.Handle("/echo", muxtest.EchoByActor)
 	r := newYamuxRemote(w)
 	h := newHand()
 	r.mu.Lock()
@@ -223,11 +226,11 @@ func TestANumberThatIsUsedAgainIsAnotherStream(t *testing.T) {
 	r.send(syn(1, "/echo", "second"))
 	r.mu.Unlock()
 	for told := ""; told != "stopped"; {
-		told = within(t, "the first handler ends", e.told)
+		told = muxtest.Within(t, "the first handler ends", e.Told)
 	}
-	w.eventually("one stream is left", func() bool {
-		used, _ := w.b.streams.Used()
-		return used == 1 && w.b.count("handler") == 1
+	w.Eventually("one stream is left", func() bool {
+		used, _ := w.B.Streams.Used()
+		return used == 1 && w.B.Count("handler") == 1
 	})
 	r.do(func() {
 		p := []byte(" third")
@@ -235,17 +238,17 @@ func TestANumberThatIsUsedAgainIsAnotherStream(t *testing.T) {
 	})
 	got := readFrames(t, r, w)
 	if got != agreement("/echo")+"second third" {
-		t.Fatalf("the second stream echoes %q", got)
+		t.Fatalf("the second stream muxtest.Echoes %q", got)
 	}
 }
 
 // readFrames ends the remote's part and returns the bytes that stream 1 was sent: its core knows
 // nothing of the stream, which was opened past it.
-func readFrames(t *testing.T, r *yamuxRemote, w *world) string {
+func readFrames(t *testing.T, r *yamuxRemote, w *muxtest.World) string {
 	t.Helper()
 	want := len(agreement("/echo")) + len("second third")
 	var body []byte
-	w.eventually("the echo comes", func() bool {
+	w.Eventually("the echo comes", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		body = body[:0]
@@ -267,18 +270,18 @@ func readFrames(t *testing.T, r *yamuxRemote, w *world) string {
 }
 
 func TestRecordsMayBeCutAnywhere(t *testing.T) {
-	w := newWorld(t, raw, setup{bare: true})
-	w.b.handle("/echo", echoByActor)
+	w := muxtest.NewWorld(t, raw, muxtest.Setup{Bare: true})
+	w.B.Handle("/echo", muxtest.EchoByActor)
 	newDeaf(w)
-	q, _ := sealer{}.Seal(nil, syn(1, "/echo", "hello"))
-	q, _ = sealer{}.Seal(q, frame(yamux.TypeWindowUpdate, yamux.FlagFIN, 1, 0))
+	q, _ := muxtest.Sealer{}.Seal(nil, syn(1, "/echo", "hello"))
+	q, _ = muxtest.Sealer{}.Seal(q, frame(yamux.TypeWindowUpdate, yamux.FlagFIN, 1, 0))
 	for _, c := range q {
-		if n, err := w.a.raw.TryWrite([]byte{c}); n != 1 || err != nil {
+		if n, err := w.A.Link.Secured.Raw.TryWrite([]byte{c}); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
 	}
-	w.eventually("the stream comes and goes", func() bool {
-		used, _ := w.b.streams.Used()
-		return used == 0 && len(w.rt.Tree("b").Dead) > 0
+	w.Eventually("the stream comes and goes", func() bool {
+		used, _ := w.B.Streams.Used()
+		return used == 0 && len(w.Runtime.Tree("b").Dead) > 0
 	})
 }

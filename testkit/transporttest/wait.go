@@ -68,7 +68,7 @@ func (b *board) await(ok func() bool) bool {
 // buffer is left over in the end. What the test itself starts must be cleaned up by then.
 func Runtime(t testing.TB) *actors.Runtime {
 	t.Helper()
-	bufs, before := buf.Live(), goroutines()
+	bufs, before := buf.Live(), Goroutines()
 	rt := actors.Live(actors.Options{})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -76,7 +76,7 @@ func Runtime(t testing.TB) *actors.Runtime {
 		if left := rt.Close(ctx); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
-		Settle(t, "goroutines", before, goroutines)
+		Settle(t, "goroutines", before, Goroutines)
 		if n := buf.Live(); n != bufs {
 			t.Errorf("%d buffers were not released", n-bufs)
 		}
@@ -98,8 +98,8 @@ func together(t *testing.T, n int, f func(i int)) {
 	}
 }
 
-// goroutines counts goroutines, the garbage collector's and its like not among them.
-func goroutines() int {
+// Goroutines counts goroutines, the garbage collector's and its like not among them.
+func Goroutines() int {
 	stacks := make([]byte, 4<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	return bytes.Count(stacks, []byte("\n\n")) + 1
@@ -115,6 +115,6 @@ func Settle(t testing.TB, what string, want int, count func() int) {
 			stacks := make([]byte, 1<<20)
 			t.Fatalf("%d %s, %d before\n%s", count(), what, want, stacks[:runtime.Stack(stacks, true)])
 		}
-		runtime.Gosched()
+		<-time.After(time.Millisecond)
 	}
 }

@@ -38,7 +38,7 @@ func subject(cfg Config) transporttest.Subject {
 	}
 }
 
-func TestRawConduitsKeepTheContract(t *testing.T) {
+func TestRawKeepsTheContract(t *testing.T) {
 	s := subject(Config{})
 	s.Held = DefaultWindow + DefaultReadBuffer
 	gone := errors.New("the machine is gone")
@@ -46,7 +46,7 @@ func TestRawConduitsKeepTheContract(t *testing.T) {
 	transporttest.Run(t, s)
 }
 
-func TestMuxedConduitsKeepTheContract(t *testing.T) {
+func TestMuxedKeepsTheContract(t *testing.T) {
 	s := subject(Config{Muxed: true, MaxStreams: 8, Window: 64 << 10})
 	s.Held = 2 * 64 << 10
 	s.MaxStreams = 8

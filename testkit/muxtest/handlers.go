@@ -1,4 +1,4 @@
-package mux_test
+package muxtest
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"io"
 	"math/rand/v2"
-	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -14,14 +13,15 @@ import (
 	"github.com/troupe-p2p/troupe/stream"
 )
 
-// actorHandler makes a Handler of an actor.
-func actorHandler(mk func(s *stream.Stream) actor.Actor) stream.Handler {
+// ActorHandler makes a Handler of an actor.
+func ActorHandler(mk func(s *stream.Stream) actor.Actor) stream.Handler {
 	return stream.Handler{Actor: func(s *stream.Stream) actors.Spec {
 		return actors.Spec{New: func() actor.Actor { return mk(s) }}
 	}}
 }
 
-func runHandler(f func(ctx context.Context, s *stream.Blocking)) stream.Handler {
+// RunHandler makes a Handler of a function.
+func RunHandler(f func(ctx context.Context, s *stream.Blocking)) stream.Handler {
 	return stream.Handler{Run: f}
 }
 
@@ -46,34 +46,38 @@ func (a *echoActor) Receive(ctx actor.Context) {
 }
 
 var (
-	echoByActor = actorHandler(func(*stream.Stream) actor.Actor { return &echoActor{} })
-	echoByTask  = runHandler(func(_ context.Context, s *stream.Blocking) {
+	// EchoByActor and EchoByTask send back what comes.
+	EchoByActor = ActorHandler(func(*stream.Stream) actor.Actor { return &echoActor{} })
+	EchoByTask  = RunHandler(func(_ context.Context, s *stream.Blocking) {
 		_, _ = io.Copy(onlyWriter{s}, onlyReader{s})
 	})
-	echoes = []struct {
-		name string
-		h    stream.Handler
-	}{{"actor", echoByActor}, {"task", echoByTask}}
+	// Echoes are both.
+	Echoes = []struct {
+		Name    string
+		Handler stream.Handler
+	}{{"actor", EchoByActor}, {"task", EchoByTask}}
 )
 
 // onlyReader and onlyWriter keep io.Copy from being clever.
 type onlyReader struct{ io.Reader }
 type onlyWriter struct{ io.Writer }
 
-// noise is n bytes that do not repeat.
-func noise(seed uint64, n int) []byte {
+// Noise is n bytes that do not repeat.
+func Noise(seed uint64, n int) []byte {
 	p := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)})
 	_, _ = r.Read(p)
 	return p
 }
 
-// exchange sends n bytes of noise in writes of size bytes, reads what comes back until its end,
+// Exchange sends n bytes of noise in writes of size bytes, reads what comes back until its end,
 // and compares.
-func exchange(t testing.TB, w *world, s *stream.Blocking, seed uint64, n, size int) {
+func (w *World) Exchange(s *stream.Blocking, seed uint64, n, size int) {
+	t := w.t
+	t.Helper()
 	sent := sha256.New()
 	writer := make(chan error, 1)
-	w.rt.Pump("writer", func() {
+	w.Runtime.Pump("writer", func() {
 		r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
 		p := make([]byte, size)
 		var err error
@@ -95,7 +99,7 @@ func exchange(t testing.TB, w *world, s *stream.Blocking, seed uint64, n, size i
 	if err != nil || k != int64(n) {
 		t.Errorf("stream %d: read %d bytes of %d: %v", s.ID(), k, n, err)
 	}
-	if err := within(t, "the writer ends", writer); err != nil {
+	if err := Within(t, "the writer ends", writer); err != nil {
 		t.Errorf("stream %d: writing: %v", s.ID(), err)
 	}
 	if !bytes.Equal(sent.Sum(nil), got.Sum(nil)) {
@@ -107,3 +111,9 @@ func exchange(t testing.TB, w *world, s *stream.Blocking, seed uint64, n, size i
 }
 
 type ctx = context.Context
+
+// ActorFunc is an actor of one function.
+type ActorFunc func(actor.Context)
+
+// Receive implements actor.Actor.
+func (f ActorFunc) Receive(ctx actor.Context) { f(ctx) }
