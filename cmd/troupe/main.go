@@ -2,6 +2,7 @@
 //
 //	troupe up          a node, until SIGINT or SIGTERM
 //	troupe ping        round trips to another node, of any implementation
+//	troupe perf        throughput to another node, and libp2p's benchmark
 //	troupe id          this machine's identity
 //	troupe key new     a new identity file
 //	troupe tree        the live tree of a node that runs with --inspect
@@ -9,7 +10,7 @@
 //
 // Programs read its output, so it is a contract. With --json every line on stdout is one JSON
 // object whose "event" says what it is; up begins with "ready" and ends with "stopped", ping ends
-// with "summary". Logs and complaints go to stderr, one line each. Exit codes: 0 done, 1 failed, 2
+// with "summary"; perf speaks the language of libp2p's benchmark. Logs and complaints go to stderr, one line each. Exit codes: 0 done, 1 failed, 2
 // called wrongly.
 package main
 
@@ -61,7 +62,7 @@ func newRoot() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error { return errors.New("no command given") },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newUp(), newPing(), newID(), newKey(), newTree(), newVersion())
+	root.AddCommand(newUp(), newPing(), newPerf(), newID(), newKey(), newTree(), newVersion())
 	return root
 }
 
