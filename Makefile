@@ -6,6 +6,7 @@
 #   make race      the same with the race detector and shuffled; needs a C compiler
 #   make smoke     the smoke test against go-libp2p and js-libp2p; needs npm
 #   make interop   the full interoperability matrix with both; needs npm
+#   make sim       a thousand simulated networks, a simulated day, planted bugs; writes docs/sim.md
 #   make robust    attacks and faults with foreign peers as witnesses; Linux, minutes
 #   make fuzz      every fuzz target for FUZZTIME; writes docs/fuzz.md
 #   make bench     Troupe beside go-libp2p; about an hour, writes bench/RESULTS.md; BENCH=-quick for a glance
@@ -24,7 +25,7 @@ ifneq ($(wildcard cmd/troupe),)
 OURS := Outbound|Smoke
 endif
 
-.PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop interop-deps robust fuzz bench cover clean
+.PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop interop-deps sim robust fuzz bench cover clean
 
 all: check test
 
@@ -36,6 +37,7 @@ fmt:
 
 vet:
 	$(GO) vet ./...
+	cd examples/outside && $(GO) vet ./...
 	cd interop && $(GO) vet ./...
 
 lint:
@@ -57,6 +59,7 @@ test: unit
 
 unit:
 	$(GO) test ./...
+	cd examples/outside && $(GO) test ./...
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
@@ -70,6 +73,9 @@ smoke: interop-deps
 
 interop: interop-deps
 	$(INTEROP) -v -timeout 30m -run '^Test(Peers|Outbound|Smoke|Full)' .
+
+sim:
+	tools/ci/sim docs/sim.md
 
 robust:
 	$(INTEROP) -v -timeout 60m -run '^TestRobust' .

@@ -23,8 +23,9 @@ const seedVar = "TROUPE_SEED"
 // fewer of its planned faults (World.At) as long as it goes on failing, and the test fails with
 // the report of the smallest run, its seed, the commit, and the command that runs it again.
 //
-// The scenario's World must be used with the TB that comes with it, w.TB().
-func Seeds(t *testing.T, n int, scenario func(w *World)) {
+// The scenario must report to the TB of its World, w.TB(), and not to t. Seeds returns how many
+// seeds ran, and how many different runs they gave.
+func Seeds(t *testing.T, n int, scenario func(w *World)) (ran, different int) {
 	t.Helper()
 	if *seedsFlag > 0 {
 		n = *seedsFlag
@@ -65,10 +66,11 @@ func Seeds(t *testing.T, n int, scenario func(w *World)) {
 	all.Wait()
 	if worst == nil {
 		t.Logf("%d seeds, %d different runs", n, len(hashes))
-		return
+		return n, len(hashes)
 	}
 	small := shrink(t, worst, scenario)
 	t.Fatalf("seed %d fails at commit %s\n%s\nto run it again: %s", small.seed, commit(), small.report(), replay(t.Name(), small.seed))
+	return 0, 0
 }
 
 // TB is what the scenario reports to.
