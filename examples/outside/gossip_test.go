@@ -41,4 +41,3 @@ func TestARumourGetsAround(t *testing.T) {
 		}
 	})
 }
-
