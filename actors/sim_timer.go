@@ -152,6 +152,9 @@ type Armed struct {
 // Armed lists the timers of the actor with that path that are set, the soonest first.
 func (s *Simulation) Armed(path string) (out []Armed) {
 	c := s.rt.find(path)
+	for i := 0; c == nil && i < len(s.others); i++ {
+		c = s.others[i].find(path)
+	}
 	if c == nil || c.x == nil {
 		return nil
 	}

@@ -179,10 +179,12 @@ func (s *Simulation) State() string {
 			walk(n.Children)
 		}
 	}
-	t := s.rt.Tree("")
-	walk(t.Roots)
-	for _, f := range t.Failures {
-		fmt.Fprintf(&b, "failed: %v\n", f)
+	for _, rt := range append([]*Runtime{s.rt}, s.others...) {
+		t := rt.Tree("")
+		walk(t.Roots)
+		for _, f := range t.Failures {
+			fmt.Fprintf(&b, "failed: %v\n", f)
+		}
 	}
 	return b.String()
 }

@@ -63,9 +63,10 @@ func (o SimOptions) withDefaults() SimOptions {
 // simulation: a stream, a call of the node's, Sleep. Something else (a channel, a lock, a socket,
 // time.Sleep) stops everything, which is noticed after SimOptions.Patience.
 type Simulation struct {
-	rt   *Runtime
-	o    SimOptions
-	seed uint64
+	rt     *Runtime
+	others []*Runtime
+	o      SimOptions
+	seed   uint64
 
 	clock  int64 // virtual nanoseconds since the start
 	order  *rand.Rand
@@ -108,6 +109,24 @@ func Simulated(seed uint64, o SimOptions) *Simulation {
 
 // Runtime is where nodes live.
 func (s *Simulation) Runtime() *Runtime { return s.rt }
+
+// Another makes one more runtime of the same simulation, whose wall clock is off by skew: a machine
+// with a wrong clock. It costs an actor system of its own (about 3 MB). Close it as well.
+func (s *Simulation) Another(skew time.Duration) *Runtime {
+	rt := newRuntime(&simMachine{s, skew}, false, Options{})
+	rt.sim = s
+	s.others = append(s.others, rt)
+	return rt
+}
+
+// simMachine is the host of a runtime with a clock of its own.
+type simMachine struct {
+	*Simulation
+	skew time.Duration
+}
+
+func (m *simMachine) now() time.Time { return m.Simulation.now().Add(m.skew) }
+func (m *simMachine) close()         {}
 
 // Simulation is what drives the runtime; nil for a live one.
 func (rt *Runtime) Simulation() *Simulation { return rt.sim }

@@ -24,5 +24,5 @@
 //     time from World.Now or Runtime.Now, and deadlines from Runtime.WithTimeout.
 //   - Worlds use Noise. TLS works, but the standard library's draws its own randomness, so that
 //     such runs do not replay. DNS names are not resolved.
-//   - All nodes of a world share one clock.
+//   - NodeOptions.Skew gives a node a clock that is wrong; clocks do not drift.
 package testkit

@@ -30,6 +30,9 @@ type NodeOptions struct {
 	// 4001 of every address, Security to Noise (TLS of the standard library draws its own
 	// randomness: runs with it do not replay), Key to one drawn from the seed.
 	Config troupe.Config
+	// Skew is how far the node's clock is off. Default 0: the world's clock. Any other gives it a
+	// runtime of its own.
+	Skew time.Duration
 	// Setup is called with the node after each start: to add handlers.
 	Setup func(*troupe.System)
 }
@@ -41,6 +44,7 @@ type Node struct {
 	Host *simnet.Host
 
 	w     *World
+	rt    *actors.Runtime
 	name  string
 	o     NodeOptions
 	lives int
@@ -67,7 +71,10 @@ func (w *World) NodeWith(name string, o NodeOptions) *Node {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	n := &Node{Host: h, w: w, name: name, o: o}
+	n := &Node{Host: h, w: w, name: name, o: o, rt: w.Sim.Runtime()}
+	if o.Skew != 0 {
+		n.rt = w.Sim.Another(o.Skew)
+	}
 	if o.Config.Key == nil {
 		k, err := identity.GenerateKey(identity.Ed25519, w.Sim.Runtime().Rand())
 		if err != nil {
@@ -107,7 +114,7 @@ func (n *Node) start() error {
 	if cfg.Name = n.name; n.lives > 1 {
 		cfg.Name = fmt.Sprintf("%s~%d", n.name, n.lives)
 	}
-	cfg.Runtime = n.w.Sim.Runtime()
+	cfg.Runtime = n.rt
 	if len(cfg.Security) == 0 {
 		cfg.Security = []troupe.Security{troupe.Noise}
 	}
@@ -173,9 +180,12 @@ func (n *Node) Connect(to *Node) {
 	}
 }
 
+// Now is the time by the node's clock.
+func (n *Node) Now() time.Time { return n.rt.Now() }
+
 // Timeout makes a context that ends after d of virtual time.
 func (n *Node) Timeout(d time.Duration) (context.Context, context.CancelFunc) {
-	return n.w.Sim.Runtime().WithTimeout(context.Background(), d)
+	return n.rt.WithTimeout(context.Background(), d)
 }
 
 // Crash ends the node's process in the middle of whatever it does: its sockets are gone at once,
@@ -205,6 +215,15 @@ func (n *Node) Restart() error {
 	}
 	n.Host.Restore()
 	return n.start()
+}
+
+// Forget loses the node's key: the next Restart is as somebody else, drawn from the seed.
+func (n *Node) Forget() error {
+	k, err := identity.GenerateKey(identity.Ed25519, n.rt.Rand())
+	if err == nil {
+		n.o.Config.Key = k
+	}
+	return err
 }
 
 // Stop closes the node in order. Restart starts it again.

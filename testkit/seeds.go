@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors"
 )
 
 var seedsFlag = flag.Int("troupe.seeds", 0, "how many seeds testkit.Seeds tries, instead of what the test says")
@@ -114,6 +117,8 @@ type trial struct {
 	mu       sync.Mutex
 	failed   bool
 	lines    []string
+	at       time.Duration       // of the first failure
+	last     []actors.TraceEntry // before it
 	cleanups []func()
 }
 
@@ -169,6 +174,10 @@ func stack() []byte {
 func (x *trial) note(failed bool, text string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if failed && !x.failed && x.w != nil {
+		tr := x.w.Trace()
+		x.at, x.last = x.w.Sim.Elapsed(), tr[max(0, len(tr)-25):]
+	}
 	x.failed = x.failed || failed
 	if len(x.lines) < 200 {
 		x.lines = append(x.lines, strings.TrimRight(text, "\n"))
@@ -183,15 +192,14 @@ func (x *trial) report() string {
 	if x.w == nil {
 		return b.String()
 	}
-	fmt.Fprintf(&b, "after %v of virtual time, trace %s. What was planned, and needed for the failure:\n", x.w.Sim.Elapsed(), x.hash)
+	fmt.Fprintf(&b, "after %v of virtual time, trace %s. What was planned, and needed for the failure:\n", x.at, x.hash)
 	for _, p := range x.w.plan {
 		if !p.left {
 			fmt.Fprintf(&b, "\t%v: %s\n", p.at, p.name)
 		}
 	}
-	b.WriteString("The last events:\n")
-	tr := x.w.Trace()
-	for _, e := range tr[max(0, len(tr)-25):] {
+	b.WriteString("The last events before it:\n")
+	for _, e := range x.last {
 		fmt.Fprintf(&b, "\t%s\n", e)
 	}
 	return b.String()

@@ -123,7 +123,7 @@ func (w *World) exchange(from, to *Node, tr *Traffic) error {
 		return err
 	}
 	s := ref.Blocking()
-	_ = s.SetDeadline(w.Now().Add(callLimit))
+	_ = s.SetDeadline(from.Now().Add(callLimit))
 	out, in := w.Ledger.Sender(from.name+" to "+to.name, s), w.Ledger.Receiver(s)
 	if err := w.talk(s, out, in, tr); err != nil {
 		_ = s.Reset(1)

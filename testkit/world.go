@@ -74,14 +74,23 @@ func (w *World) Close() {
 		}
 	}
 	w.Run(w.Net.StreamTimeout + time.Minute) // what is still on the wire arrives, or is given up
-	rt := w.Sim.Runtime()
+	for _, n := range w.nodes {
+		if n.rt != w.Sim.Runtime() {
+			w.closeRuntime(n.rt)
+		}
+	}
+	w.closeRuntime(w.Sim.Runtime())
+	for _, f := range w.Ledger.Faults() {
+		w.t.Errorf("ledger: %s", f)
+	}
+}
+
+func (w *World) closeRuntime(rt *actors.Runtime) {
+	w.t.Helper()
 	ctx, cancel := rt.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
 	for _, path := range rt.Close(ctx) {
 		w.t.Errorf("left over in the world: %s", path)
-	}
-	for _, f := range w.Ledger.Faults() {
-		w.t.Errorf("ledger: %s", f)
 	}
 }
 

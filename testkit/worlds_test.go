@@ -209,3 +209,25 @@ func timers(w *testkit.World) {
 		w.TB().Error(fmt.Sprintf("%d timers were set before 100 streams, and %d are after them", before, after))
 	}
 }
+
+// Clocks that are hours apart change nothing between nodes.
+func TestClocksMayBeWrong(t *testing.T) {
+	testkit.Seeds(t, 5, func(w *testkit.World) {
+		links(w)
+		a := w.NodeWith("a", testkit.NodeOptions{Setup: w.Serve, Skew: 5 * time.Hour})
+		b := w.NodeWith("b", testkit.NodeOptions{Setup: w.Serve, Skew: -24 * time.Hour})
+		if d := a.Now().Sub(b.Now()); d != 29*time.Hour {
+			w.TB().Errorf("they are %v apart", d)
+		}
+		a.Connect(b)
+		served(w, []*testkit.Node{a, b})
+		for _, pair := range [][2]*testkit.Node{{a, b}, {b, a}} {
+			ctx, cancel := pair[0].Timeout(time.Minute)
+			known, err := pair[0].Peer(ctx, pair[1].ID())
+			cancel()
+			if err != nil || len(known.Protocols) == 0 {
+				w.TB().Errorf("%s does not know %s: %v", pair[0].Name(), pair[1].Name(), err)
+			}
+		}
+	})
+}
