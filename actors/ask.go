@@ -13,6 +13,8 @@ type ask struct {
 	owner      *cell
 	answered   bool
 	moving     bool // on its way from one owner to the next: nobody else may touch the links
+	givenUp    bool // answered means that who asked does not wait any more
+	onGivenUp  func()
 	fail       func(error)
 	prev, next *ask
 }
@@ -41,6 +43,22 @@ func (a *ask) take() bool {
 		owner.mu.Lock()
 		a.unlink(owner)
 		owner.mu.Unlock()
+	}
+	return true
+}
+
+// giveUp is take by who asked.
+func (a *ask) giveUp() bool {
+	if !a.take() {
+		return false
+	}
+	a.mu.Lock()
+	a.givenUp = true
+	told := a.onGivenUp
+	a.onGivenUp = nil
+	a.mu.Unlock()
+	if told != nil {
+		told()
 	}
 	return true
 }
@@ -150,6 +168,24 @@ func (r Reply[T]) Gone() bool {
 	return r.a.answered
 }
 
+// OnGivenUp has f called, once, if who asked stops waiting before there is an answer: by them, on
+// their goroutine, or right here if they have gone already. f must not block; it may send a
+// message. A later f replaces an earlier one.
+func (r Reply[T]) OnGivenUp(f func()) {
+	if r.a == nil {
+		return
+	}
+	r.a.mu.Lock()
+	gone := r.a.givenUp
+	if !gone {
+		r.a.onGivenUp = f
+	}
+	r.a.mu.Unlock()
+	if gone {
+		f()
+	}
+}
+
 // MoveTo makes the actor behind to responsible for the answer: it is failed when that actor
 // fails or ends.
 func MoveTo[T, M any](r Reply[T], to Ref[M]) {
@@ -212,7 +248,7 @@ func askOn[T, M any](ctx context.Context, to Ref[M], makeMsg func(Reply[T]) M, s
 	case a := <-ch:
 		return a.v, a.err
 	case <-ctx.Done():
-		if r.a.take() {
+		if r.a.giveUp() {
 			var zero T
 			return zero, fmt.Errorf("waiting for %s: %w", to.Path(), context.Cause(ctx))
 		}
@@ -234,7 +270,7 @@ func askSimulated[T, M any](ctx context.Context, sim *Simulation, to Ref[M], mak
 			r.Fail(err)
 		}
 	}
-	if err := sim.waitFor(ctx, w, func() bool { return got != nil }); err != nil && r.a.take() {
+	if err := sim.waitFor(ctx, w, func() bool { return got != nil }); err != nil && r.a.giveUp() {
 		var zero T
 		return zero, fmt.Errorf("waiting for %s: %w", to.Path(), err)
 	}

@@ -81,6 +81,59 @@ func TestAnAskIsAnsweredWhateverHappens(t *testing.T) {
 	}
 }
 
+func TestWhoIsAskedHearsThatNobodyWaitsAnyMore(t *testing.T) {
+	rt := run(t)
+	asked, gone := make(chan Reply[int], 1), make(chan string, 10)
+	r := answering(t, rt, func(r Reply[int]) {
+		r.OnGivenUp(func() { gone <- "replaced" })
+		r.OnGivenUp(func() { gone <- "hook" })
+		asked <- r
+	})
+	ask := func() (Reply[int], context.CancelFunc, chan error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		end := make(chan error, 1)
+		go func() {
+			_, err := Ask(ctx, r, func(rep Reply[int]) any { return rep })
+			end <- err
+		}()
+		return within(t, "the question", asked), cancel, end
+	}
+
+	rep, cancel, end := ask()
+	cancel()
+	if err := within(t, "it is given up", end); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if got := within(t, "the hook", gone); got != "hook" || !rep.Gone() {
+		t.Fatalf("called %q", got)
+	}
+	rep.OnGivenUp(func() { gone <- "at once" })
+	if got := within(t, "a hook that comes too late", gone); got != "at once" {
+		t.Fatalf("called %q", got)
+	}
+
+	rep, cancel, end = ask()
+	rep.Answer(1)
+	if err := within(t, "the answer", end); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	rep.OnGivenUp(func() { gone <- "after an answer" })
+
+	_, cancel, end = ask()
+	r.Stop()
+	if err := within(t, "the end of who was asked", end); !errors.Is(err, ErrStopped) {
+		t.Fatal(err)
+	}
+	cancel()
+	Reply[int]{}.OnGivenUp(func() { gone <- "nobody" })
+	select {
+	case got := <-gone:
+		t.Fatalf("called %q though nobody gave up", got)
+	default:
+	}
+}
+
 func TestAskingNobody(t *testing.T) {
 	rt := run(t)
 	var nobody Ref[any]

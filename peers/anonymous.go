@@ -24,10 +24,6 @@ type anonymousDial struct {
 	ref      actors.Ref[any]
 }
 
-// sweepEvery is how often it is looked for who waits no longer: a question that was given up
-// says so to nobody.
-const sweepEvery = 250 * time.Millisecond
-
 func (p *peers) dialAnonymous(ctx actor.Context, m *messages.Dial) {
 	if err := p.cfg.CanDial(m.Addrs[0]); err != nil {
 		m.Reply.Fail(err)
@@ -47,8 +43,10 @@ func (p *peers) dialAnonymous(ctx actor.Context, m *messages.Dial) {
 			p.anonymousEnded(ctx, n, err)
 		}
 	}}
+	self := p.self
+	m.Reply.OnGivenUp(func() { _ = self.Control(&unwanted{req: n}) })
+	p.armDeadline(a.deadline)
 	p.permits.want(ctx, a.permit)
-	p.armSweep()
 }
 
 // dialSpec names an attempt by its number.
@@ -109,24 +107,36 @@ func (p *peers) anonymousDialled(ctx actor.Context, m *messages.Dialled) {
 	p.arrived(ctx, m.Link)
 }
 
-// sweep ends the anonymous dials that nobody waits for any more.
-func (p *peers) sweep(ctx actor.Context) {
-	now := actors.RuntimeOf(ctx).Now()
-	var over []uint64
-	for n, a := range p.anonymous { // order-free: sorted below
-		if a.reply.Gone() || !a.deadline.IsZero() && !now.Before(a.deadline) {
-			over = append(over, n)
-		}
+// anonymousUnwanted ends a dial that nobody waits for any more.
+func (p *peers) anonymousUnwanted(ctx actor.Context, n uint64) {
+	if a := p.anonymous[n]; a != nil && a.reply.Gone() {
+		p.anonymousEnded(ctx, n, errUnwanted)
 	}
-	slices.Sort(over)
-	for _, n := range over {
-		p.anonymousEnded(ctx, n, connset.ErrNoConnection)
-	}
-	p.armSweep()
 }
 
-func (p *peers) armSweep() {
-	if len(p.anonymous) > 0 && !p.timer.IsSet() {
-		p.timer.After(sweepEvery)
+// anonymousLate ends the dials whose time is over.
+func (p *peers) anonymousLate(ctx actor.Context) {
+	now := actors.RuntimeOf(ctx).Now()
+	var late []uint64
+	for n, a := range p.anonymous { // order-free: sorted below
+		if !a.deadline.IsZero() && !now.Before(a.deadline) {
+			late = append(late, n)
+		}
+	}
+	slices.Sort(late)
+	for _, n := range late {
+		p.anonymousEnded(ctx, n, connset.ErrNoConnection)
+	}
+	p.due = time.Time{}
+	for _, a := range p.anonymous { // order-free: the earliest counts
+		p.armDeadline(a.deadline)
+	}
+}
+
+// armDeadline has anonymousLate called no later than at.
+func (p *peers) armDeadline(at time.Time) {
+	if !at.IsZero() && (p.due.IsZero() || at.Before(p.due)) {
+		p.due = at
+		p.timer.Set(at)
 	}
 }

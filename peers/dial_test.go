@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -112,24 +113,54 @@ func TestABugInAnAttemptIsItsOutcome(t *testing.T) {
 	}
 }
 
+// TestADialThatNobodyWaitsForStops at once: in virtual time, which stands still meanwhile.
 func TestADialThatNobodyWaitsForStops(t *testing.T) {
-	w := newWorld(t)
-	for _, c := range []struct {
-		name string
-		call func() (chan answer[*stream.Conn], context.CancelFunc)
-	}{
-		{"dial", func() (chan answer[*stream.Conn], context.CancelFunc) { return w.dial(person(t), here) }},
-		{"open", func() (chan answer[*stream.Conn], context.CancelFunc) { return w.open(person(t), nil, here) }},
-		{"dial to whoever answers", func() (chan answer[*stream.Conn], context.CancelFunc) { return w.dial("", here) }},
+	for name, call := range map[string]func(w *world) (chan answer[*stream.Conn], context.CancelFunc){
+		"dial": func(w *world) (chan answer[*stream.Conn], context.CancelFunc) { return w.dial(person(w.t), here) },
+		"open": func(w *world) (chan answer[*stream.Conn], context.CancelFunc) {
+			return w.open(person(w.t), nil, here)
+		},
+		"dial to whoever answers": func(w *world) (chan answer[*stream.Conn], context.CancelFunc) { return w.dial("", here) },
 	} {
-		call, cancel := c.call()
-		a := next(t, c.name+" begins", w.dials)
-		cancel()
-		if got := next(t, "it is given up", call); got.err == nil {
-			t.Error("no error")
-		}
-		next(t, c.name+": the attempt stops", a.end)
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				got, cancel := call(w)
+				a := next(t, "it begins", w.dials)
+				before := time.Now()
+				cancel()
+				if got := next(t, "it is given up", got); got.err == nil {
+					t.Error("no error")
+				}
+				next(t, "the attempt stops", a.end)
+				if d := time.Since(before); d != 0 {
+					t.Errorf("it took %v", d)
+				}
+			})
+		})
 	}
+}
+
+func TestADialGoesOnForThoseWhoStillWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		bob := person(t)
+		_, cancel := w.dial(bob, here)
+		a := next(t, "dialling", w.dials)
+		stays, _ := w.open(bob, nil)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		select {
+		case <-a.end:
+			t.Fatal("stopped")
+		default:
+		}
+		a.reaches(bob)
+		if got := next(t, "the other one gets the connection", stays); got.err != nil {
+			t.Error(got.err)
+		}
+	})
 }
 
 func TestADialKeepsItsDeadline(t *testing.T) {
@@ -148,6 +179,14 @@ func TestADialKeepsItsDeadline(t *testing.T) {
 		}
 		next(t, "nobody else waits", a.end)
 	}
+	got := make(chan error, 1)
+	r := actors.NewReply(w.peers, func(_ *stream.Stream, err error) { got <- err })
+	_ = w.peers.Send(&messages.Open{Peer: person(t), Addrs: multiaddrs([]string{here}), Deadline: w.rt.Now().Add(10 * time.Millisecond), Reply: r})
+	a := next(t, "dialling for an open", w.dials)
+	if err := next(t, "its time is up", got); !errors.Is(err, connset.ErrNoConnection) {
+		t.Error(err)
+	}
+	next(t, "nobody else waits", a.end)
 }
 
 func TestWhoeverAnswersIsTaken(t *testing.T) {

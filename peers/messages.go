@@ -109,6 +109,12 @@ type (
 		messages.Peer
 		messages.Peers
 	}
+	// unwanted: who asked for it waits no longer.
+	unwanted struct {
+		messages.Peer
+		messages.Peers
+		req uint64
+	}
 	// found are the addresses that the peerstore knows.
 	found struct {
 		messages.Peer

@@ -30,7 +30,7 @@ type peer struct {
 	opens map[uint64]*messages.Open // waiting, by request; len <= connset's cap
 	calls []call                    // that wait for a connection; len <= maxDials
 	timer *actors.Timer
-	swept time.Time // when it is next looked for callers who have gone
+	due   time.Time // no call's deadline is earlier; zero: none has one
 	req   uint64
 	last  error     // why the last dial failed
 	idle  time.Time // when it has been idle for long enough; zero: it is not
@@ -46,6 +46,7 @@ type peer struct {
 
 // call is somebody who waits for a connection.
 type call struct {
+	req      uint64
 	reply    actors.Reply[*stream.Conn]
 	deadline time.Time
 	link     *messages.Link // the one that it waits for; nil: any
@@ -97,6 +98,8 @@ func (p *peer) Receive(ctx actor.Context) {
 		if m.err == nil {
 			p.set.Alive(m.conn)
 		}
+	case *unwanted:
+		p.unwanted(m.req)
 	case *tick:
 		p.tick()
 	case *actor.Terminated:
@@ -175,19 +178,13 @@ func (p *peer) drain(ctx actor.Context) {
 		p.idle = now.Add(p.patience())
 		actors.Publish(ctx, "last dial", p.lastFailure())
 	}
-	switch {
-	case !waited:
-		p.swept = time.Time{}
-	case p.swept.IsZero():
-		p.swept = now.Add(sweepEvery)
-	}
 	at, ok := p.set.Deadline()
 	if p.plan != nil {
 		t, some := p.plan.d.Deadline()
 		at, ok = sooner(at, ok, t, some)
 	}
 	at, ok = sooner(at, ok, p.idle, !p.idle.IsZero())
-	at, ok = sooner(at, ok, p.swept, !p.swept.IsZero())
+	at, ok = sooner(at, ok, p.due, !p.due.IsZero())
 	if ok {
 		p.timer.Set(at)
 	} else {
@@ -214,9 +211,8 @@ func (p *peer) tick() {
 	now := p.rt.Now()
 	p.set.HandleTimeout(now)
 	p.dialTimeout(now)
-	if !p.swept.IsZero() && !now.Before(p.swept) {
-		p.swept = time.Time{}
-		p.sweep(now)
+	if !p.due.IsZero() && !now.Before(p.due) {
+		p.late(now)
 	}
 	if !p.idle.IsZero() && !now.Before(p.idle) {
 		p.idle = now.Add(p.cfg.IdleFor)
@@ -243,6 +239,7 @@ func (p *peer) open(ctx actor.Context, m *messages.Open) {
 		m.Reply.Fail(ErrNotConnected)
 	default:
 		p.opens[p.req] = m
+		m.Reply.OnGivenUp(p.tellUnwanted(p.req))
 		p.dial(ctx, m.Addrs, false)
 	}
 }
@@ -273,27 +270,47 @@ func (p *peer) failed(req uint64, err error) {
 	if m != nil {
 		m.Reply.Fail(err)
 	}
+	p.stopUnwanted()
 }
 
-// sweep forgets those who wait no longer, and ends a dial that nobody waits for.
-func (p *peer) sweep(now time.Time) {
-	var gone []uint64
-	for req, m := range p.opens { // order-free: sorted below
-		if m.Reply.Gone() {
-			gone = append(gone, req)
-		}
-	}
-	slices.Sort(gone)
-	for _, req := range gone {
+// tellUnwanted makes what whoever waits for req calls when they wait no longer.
+func (p *peer) tellUnwanted(req uint64) func() {
+	self := p.self
+	return func() { _ = self.Control(&unwanted{req: req}) }
+}
+
+// unwanted forgets somebody who waits no longer.
+func (p *peer) unwanted(req uint64) {
+	if m := p.opens[req]; m != nil && m.Reply.Gone() {
 		p.set.Cancel(req)
 		delete(p.opens, req)
 	}
+	p.calls = slices.DeleteFunc(p.calls, func(c call) bool { return c.req == req && c.reply.Gone() })
+	p.stopUnwanted()
+}
+
+// late answers the calls whose time is over.
+func (p *peer) late(now time.Time) {
+	p.due = time.Time{}
 	p.calls = slices.DeleteFunc(p.calls, func(c call) bool {
 		if !c.deadline.IsZero() && !now.Before(c.deadline) {
 			c.reply.Fail(connset.ErrNoConnection)
+			return true
 		}
-		return c.reply.Gone()
+		p.dueAt(c.deadline)
+		return false
 	})
+	p.stopUnwanted()
+}
+
+func (p *peer) dueAt(deadline time.Time) {
+	if !deadline.IsZero() && (p.due.IsZero() || deadline.Before(p.due)) {
+		p.due = deadline
+	}
+}
+
+// stopUnwanted ends a dial that nobody waits for.
+func (p *peer) stopUnwanted() {
 	if p.plan != nil && len(p.opens) == 0 && len(p.calls) == 0 {
 		p.stopDial(errUnwanted)
 	}

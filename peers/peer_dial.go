@@ -67,7 +67,10 @@ func (p *peer) wantConn(ctx actor.Context, m *dialOn) {
 		m.m.Reply.Fail(connset.ErrWaiting)
 		return
 	}
-	p.calls = append(p.calls, call{m.m.Reply, m.m.Deadline, m.link})
+	p.req++
+	p.calls = append(p.calls, call{p.req, m.m.Reply, m.m.Deadline, m.link})
+	p.dueAt(m.m.Deadline)
+	m.m.Reply.OnGivenUp(p.tellUnwanted(p.req))
 	if m.link == nil {
 		p.dial(ctx, m.m.Addrs, true)
 	}

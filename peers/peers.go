@@ -113,7 +113,8 @@ func Spec(cfg Config) actors.Spec {
 type peers struct {
 	cfg     Config
 	self    actors.Ref[messages.Peers]
-	timer   *actors.Timer // sweeps
+	timer   *actors.Timer // for deadlines of anonymous dials
+	due     time.Time     // the earliest of them
 	account *limits.Account
 	permits permits
 	remotes map[identity.ID]*remote
@@ -202,8 +203,10 @@ func (p *peers) Receive(ctx actor.Context) {
 		for _, r := range p.inOrder() {
 			p.give(r, &announceOn{})
 		}
+	case *unwanted:
+		p.anonymousUnwanted(ctx, m.req)
 	case *tick:
-		p.sweep(ctx)
+		p.anonymousLate(ctx)
 	case *actor.Terminated:
 		p.childEnded(ctx)
 	}
