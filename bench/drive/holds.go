@@ -47,7 +47,7 @@ func (d *driver) gather(ctx context.Context, req control.Request) (control.Reply
 	for range atOnce {
 		workers.Go(func() {
 			for range todo {
-				n, err := d.makeNode(Config{Security: d.cfg.Security})
+				n, err := d.makeNode(Config{Security: d.cfg.Security, Crowd: true})
 				if err == nil {
 					_, err = n.Connect(ctx, req.Addr)
 				}

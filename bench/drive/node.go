@@ -17,6 +17,7 @@ type Config struct {
 	Listen   string // multiaddr; none if empty
 	Security string // noise or tls
 	Blocking bool   // where there are several kinds of handlers: goroutines
+	Crowd    bool   // one of thousands in this process: what nodes can share is shared
 }
 
 // Node is a node of the implementation under test.

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 
 	"github.com/troupe-p2p/troupe/bench/drive"
@@ -29,6 +30,10 @@ type node struct {
 // unlimited is out of the way of every measure.
 const unlimited = math.MaxInt32
 
+// crowd is the runtime of all nodes of a crowd: an actor system of its own for each would cost more
+// than the node.
+var crowd = sync.OnceValue(func() *actors.Runtime { return actors.Live(actors.Options{}) })
+
 func newNode(cfg drive.Config) (drive.Node, error) {
 	c := troupe.Config{Limits: troupe.Limits{
 		Conns: unlimited, ConnsPerPeer: unlimited, HalfOpen: unlimited, HalfOpenOut: unlimited,
@@ -41,6 +46,9 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 		c.Security = []troupe.Security{troupe.TLS}
 	default:
 		return nil, fmt.Errorf("unknown security %q: noise or tls", cfg.Security)
+	}
+	if cfg.Crowd {
+		c.Runtime = crowd()
 	}
 	if cfg.Listen != "" {
 		c.Listen = []string{cfg.Listen}
