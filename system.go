@@ -331,6 +331,10 @@ func (s *System) ListenAddrs() []ma.Multiaddr {
 // last failure and published values; the recently dead; the abandoned.
 func (s *System) Tree() actors.Tree { return s.rt.Tree(s.name) }
 
+// TreeWithStacks is Tree with the stacks of what is stuck. If anything is, that stops the whole
+// process for a moment.
+func (s *System) TreeWithStacks() actors.Tree { return s.rt.TreeWithStacks(s.name) }
+
 // kitEvent passes the failures of this node's actors on.
 func (s *System) kitEvent(e actors.Event) {
 	if e.Path != s.name && !strings.HasPrefix(e.Path, s.name+"/") {

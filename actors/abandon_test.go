@@ -272,7 +272,10 @@ func TestWhatAnAbandonedActorOwnedIsGivenBack(t *testing.T) {
 	if err := r.Send(&parcel{}); !errors.Is(err, ErrAbandoned) {
 		t.Error(err)
 	}
-	tree := rt.Tree("r")
+	if cheap := rt.Tree("r").Abandoned; len(cheap) != 1 || cheap[0].Stack != "" {
+		t.Errorf("a plain look: %+v", cheap)
+	}
+	tree := rt.TreeWithStacks("r")
 	if len(tree.Abandoned) != 1 || !strings.Contains(tree.Abandoned[0].Stack, "TestWhatAnAbandonedActorOwned") || tree.Abandoned[0].Running <= 0 {
 		t.Errorf("abandoned: %+v", tree.Abandoned)
 	}
@@ -308,7 +311,7 @@ func TestAnActorStuckInAnInlineTurnIsAbandonedToo(t *testing.T) {
 	within(t, "hang", stuck)
 	r.Stop()
 	within(t, "end", r.Done())
-	if a := rt.Tree("").Abandoned; len(a) != 1 || a[0].Stack == "" {
+	if a := rt.TreeWithStacks("").Abandoned; len(a) != 1 || a[0].Stack == "" {
 		t.Fatalf("%+v", a)
 	}
 	close(let)

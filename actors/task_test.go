@@ -99,7 +99,7 @@ func TestATasksResultIsForTheIncarnationThatStartedIt(t *testing.T) {
 			} else {
 				within(t, "end", r.Done())
 			}
-			if s := rt.Tree("").Strays; len(s) != 1 || s[0].Path != "a/t" || s[0].Phase != "stray" || !strings.Contains(s[0].Stack, "ATasksResult") {
+			if s := rt.TreeWithStacks("").Strays; len(s) != 1 || s[0].Path != "a/t" || s[0].Phase != "stray" || !strings.Contains(s[0].Stack, "ATasksResult") {
 				t.Fatalf("strays: %+v", s)
 			}
 			close(let)

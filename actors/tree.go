@@ -56,7 +56,7 @@ type Node struct {
 	Last      *PanicError   // the last failure
 	Info      []KeyValue
 	Children  []Node
-	Stack     string // of an abandoned actor or stray task
+	Stack     string // of an abandoned actor or stray task; TreeWithStacks only
 }
 
 // Tree is a runtime at one moment.
@@ -72,7 +72,13 @@ type Tree struct {
 }
 
 // Tree takes a snapshot. under limits it to the roots with that name; "" takes all.
-func (rt *Runtime) Tree(under string) Tree {
+func (rt *Runtime) Tree(under string) Tree { return rt.tree(under, false) }
+
+// TreeWithStacks is Tree with the stacks of what is stuck. If anything is, that stops the whole
+// process for a moment: it is for people, not for whoever looks every second.
+func (rt *Runtime) TreeWithStacks(under string) Tree { return rt.tree(under, true) }
+
+func (rt *Runtime) tree(under string, withStacks bool) Tree {
 	rt.mu.Lock()
 	roots := slices.Clone(rt.roots)
 	lost := keys(rt.abandoned)
@@ -90,7 +96,7 @@ func (rt *Runtime) Tree(under string) Tree {
 		}
 	}
 	var stacks map[int64]string
-	if len(lost)+len(strays) > 0 {
+	if withStacks && len(lost)+len(strays) > 0 {
 		stacks = allStacks()
 	}
 	for _, c := range lost {
@@ -100,9 +106,11 @@ func (rt *Runtime) Tree(under string) Tree {
 		n := c.node()
 		n.Children = nil // see Orphans
 		c.mu.Lock()
-		n.Stack = "the turn ran inline, on the goroutine of whoever offered the message"
-		if c.worker != nil {
+		switch {
+		case c.worker != nil:
 			n.Stack = stacks[c.worker.goid]
+		case withStacks:
+			n.Stack = "the turn ran inline, on the goroutine of whoever offered the message"
 		}
 		c.mu.Unlock()
 		t.Abandoned = append(t.Abandoned, n)

@@ -29,6 +29,7 @@ type Source interface {
 	ID() identity.ID
 	ListenAddrs() []ma.Multiaddr
 	Tree() actors.Tree
+	TreeWithStacks() actors.Tree
 	Conns(ctx context.Context) ([]*stream.Conn, error)
 }
 

@@ -25,6 +25,7 @@ type fake struct {
 	err   error
 	enter chan struct{} // if set, Tree says here that it was called,
 	leave chan struct{} // and waits here
+	dumps int           // looks with stacks
 }
 
 const fakeID = "12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust"
@@ -45,6 +46,11 @@ func (f *fake) Tree() actors.Tree {
 		<-f.leave
 	}
 	return f.tree
+}
+
+func (f *fake) TreeWithStacks() actors.Tree {
+	f.dumps++
+	return f.Tree()
 }
 
 func (f *fake) Conns(context.Context) ([]*stream.Conn, error) { return f.conns, f.err }
@@ -146,6 +152,20 @@ func TestTreePageOfNothingStillHasItsFields(t *testing.T) {
 	want := `{"schema":1,"at":"0001-01-01T00:00:00Z","peer":"` + fakeID + `","listen":["/ip4/127.0.0.1/tcp/4001"],"pumps":0,"roots":[]}` + "\n"
 	if got != want {
 		t.Errorf("got %swant %s", got, want)
+	}
+}
+
+// A look with stacks stops the whole process if anything is stuck.
+func TestStacksAreTakenOnlyForWhoAsksForThem(t *testing.T) {
+	n := fullNode()
+	h := New(n, Config{})
+	for _, page := range []string{"/tree", "/tree?stacks=0", "/metrics", "/healthz"} {
+		if get(h, page); n.dumps != 0 {
+			t.Errorf("%s takes stacks", page)
+		}
+	}
+	if get(h, "/tree?stacks=1"); n.dumps != 1 {
+		t.Errorf("%d looks with stacks for one that asks for them", n.dumps)
 	}
 }
 

@@ -104,7 +104,11 @@ func tree(w http.ResponseWriter, r *http.Request, src Source) {
 
 // NewPage takes the page from a node.
 func NewPage(src Source, stacks bool) Page {
-	t := src.Tree()
+	look := src.Tree
+	if stacks {
+		look = src.TreeWithStacks
+	}
+	t := look()
 	v := view{stacks}
 	p := Page{
 		Schema: Schema, At: t.At, Peer: src.ID().String(), Pumps: t.Pumps,
