@@ -64,7 +64,9 @@ var faultTests = []test{
 }
 
 func aThousandPanickingHandlers(t *testing.T, k Subject) {
-	w := NewWorld(t, k, patient())
+	set := patient()
+	set.Bulk = true
+	w := NewWorld(t, k, set)
 	idle := w.idle()
 	w.Wanted = func(e *actors.PanicError) bool {
 		return Expected(e) || fmt.Sprint(e.Value) == "in the spec" || e.Unwrap() != nil
@@ -145,7 +147,7 @@ func hungAndStuckHandlers(t *testing.T, k Subject) {
 	if used, _ := w.B.Streams.Used(); used != 0 {
 		t.Errorf("%d streams on the books", used)
 	}
-	tree := w.Runtime.TreeWithStacks("b")
+	tree := w.Runtime.Tree("b")
 	if n := len(tree.Strays); n != hung {
 		t.Errorf("%d strays of %d", n, hung)
 	}
