@@ -231,3 +231,46 @@ func TestClocksMayBeWrong(t *testing.T) {
 		}
 	})
 }
+
+// Two nodes that dial each other at once end with one connection, and it is the same one. Its
+// Endpoints say who dialled it.
+func TestNodesThatMeetTwiceKeepOneConnection(t *testing.T) {
+	testkit.Seeds(t, 50, meeting)
+}
+
+func meeting(w *testkit.World) {
+	w.SetLinks(simnet.Link{Latency: time.Duration(w.Rand(30)) * time.Millisecond, Jitter: time.Duration(w.Rand(10)) * time.Millisecond})
+	a, b := w.Node("a", w.Serve), w.Node("b", w.Serve)
+	for round := range 4 {
+		pause := time.Duration(w.Rand(40)) * time.Millisecond
+		if err := w.Together(
+			func() error { return a.TryConnect(b) },
+			func() error { w.Sim.Sleep(pause); return b.TryConnect(a) },
+		); err != nil {
+			w.TB().Fatalf("round %d: %v", round, err)
+		}
+		w.Run(time.Minute)
+		ofA, ofB := conns(w, a), conns(w, b)
+		if len(ofA) != 1 || len(ofB) != 1 {
+			w.TB().Fatalf("round %d: a has %d connections, b has %d", round, len(ofA), len(ofB))
+		}
+		if !ofA[0].Local.Equal(ofB[0].Remote) {
+			w.TB().Fatalf("round %d: a keeps %v, b keeps %v", round, ofA[0].Endpoints, ofB[0].Endpoints)
+		}
+		a.Disconnect(b.ID())
+		w.Run(time.Second)
+		if ofA, ofB := conns(w, a), conns(w, b); len(ofA)+len(ofB) > 0 {
+			w.TB().Fatalf("round %d: after they parted a has %d connections, b has %d", round, len(ofA), len(ofB))
+		}
+	}
+}
+
+func conns(w *testkit.World, n *testkit.Node) []*troupe.Conn {
+	ctx, cancel := n.Timeout(time.Minute)
+	defer cancel()
+	c, err := n.Conns(ctx)
+	if err != nil {
+		w.TB().Fatal(err)
+	}
+	return c
+}
