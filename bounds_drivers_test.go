@@ -312,11 +312,15 @@ func told(f book.Facts) book.Facts {
 }
 
 var boundedHandshakes = map[string]boundDriver{
-	"negotiation/multistream: bytes of a message under way": func(_ *testing.T, b troupe.Bound) (most int) {
+	"negotiation/multistream: bytes of a message under way": func(t *testing.T, b troupe.Bound) (most int) {
 		// A message of the greatest length that is believed, and one that claims more.
 		for _, announced := range []uint64{multistream.MaxMessage, 100 * multistream.MaxMessage} {
 			l := multistream.NewListener(multistream.OneOf("/x"))
-			flood := append(binary.AppendUvarint(nil, announced), bytes.Repeat([]byte{'x'}, 100*b.Cap)...)
+			flood := []byte("\x13/multistream/1.0.0\n")
+			if _, err := l.HandleBytes(flood); err != nil {
+				t.Fatal(err)
+			}
+			flood = append(binary.AppendUvarint(nil, announced), bytes.Repeat([]byte{'x'}, 100*b.Cap)...)
 			most = max(most, swallowed(flood, 100, l.HandleBytes))
 		}
 		return most
