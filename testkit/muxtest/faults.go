@@ -147,7 +147,7 @@ func hungAndStuckHandlers(t *testing.T, k Subject) {
 	if used, _ := w.B.Streams.Used(); used != 0 {
 		t.Errorf("%d streams on the books", used)
 	}
-	tree := w.Runtime.Tree("b")
+	tree := w.Runtime.TreeWithStacks("b")
 	if n := len(tree.Strays); n != hung {
 		t.Errorf("%d strays of %d", n, hung)
 	}
