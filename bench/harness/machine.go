@@ -31,6 +31,9 @@ func look(ctx context.Context, cfg Config) *machine {
 	}
 	m.kernel = said(ctx, cfg.Dir, "uname", "-sr")
 	m.commit = said(ctx, cfg.Dir, "git", "rev-parse", "--short", "HEAD")
+	if m.commit == "" {
+		m.commit = "unknown"
+	}
 	// Only what the programs are made of: other files may be in the making.
 	if said(ctx, cfg.Dir, "git", "status", "--porcelain", "--untracked-files=no") != "" {
 		m.commit += ", with changes"

@@ -37,14 +37,15 @@ theirs, for latencies how many times as fast we are, for costs (memory, CPU, siz
 `
 
 func (e *env) mainTable(b *strings.Builder) {
-	b.WriteString(explained)
-	b.WriteString("\n| measure | unit | Troupe | go-libp2p | ratio | floor | | aim | |\n|---|---|---|---|---|---|---|---|---|\n")
+	header := explained + "\n| measure | unit | Troupe | go-libp2p | ratio | floor | | aim | |\n|---|---|---|---|---|---|---|---|---|\n"
 	for _, r := range rows {
 		mine := e.all.series(r.experiment, us, r.value)
 		their := e.all.series(r.experiment, them, r.value)
 		if len(mine)+len(their) == 0 {
 			continue
 		}
+		b.WriteString(header)
+		header = ""
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.title, r.value, spread(mine), spread(their),
 			spread(r.ratios(e.all)), r.floor, r.met(e.all, r.floor), r.aim, r.met(e.all, r.aim))
 	}
@@ -89,9 +90,10 @@ type curve struct {
 func (e *env) growthTables(b *strings.Builder) (out []curve) {
 	for _, g := range growths {
 		c := curve{growth: g}
-		for _, n := range slices.Concat(streamPoints(e.cfg.Quick), connPoints(e.cfg.Quick)) {
+		points := slices.Sorted(slices.Values(slices.Concat(streamPoints(e.cfg.Quick), connPoints(e.cfg.Quick))))
+		for _, n := range slices.Compact(points) {
 			mine, their := e.all.series(g.experiment, us, at(g.value, n)), e.all.series(g.experiment, them, at(g.value, n))
-			if len(mine) == 0 || len(their) == 0 || slices.Contains(c.points, n) {
+			if len(mine) == 0 || len(their) == 0 {
 				continue
 			}
 			c.points = append(c.points, n)
