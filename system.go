@@ -55,6 +55,7 @@ type System struct {
 	table   *protocols.Table
 	bound   atomic.Pointer[[]ma.Multiaddr]
 	told    atomic.Pointer[[]ma.Multiaddr]
+	counts  counts
 
 	identifyState *identify.State
 	names         *dnsaddr.Resolver
@@ -246,11 +247,12 @@ func (s *System) plan() (*plan, error) {
 			Explain: func(op string, peer identity.ID, err error) error {
 				return s.explain(context.Background(), op, peer, err)
 			},
+			OnCount:     s.counts.peers,
 			Resolve:     s.names.Resolve,
 			DialTimeout: s.cfg.DialTimeout,
 		})),
 		in(&gateSlot, negotiation.GateSpec(negotiation.GateConfig{
-			HalfOpen: s.cfg.Limits.HalfOpen, Upgrade: up, Peers: s.peers, Hub: s.hub,
+			HalfOpen: s.cfg.Limits.HalfOpen, Upgrade: up, Peers: s.peers, Hub: s.hub, OnCount: s.counts.gate,
 		})),
 		in(&listenSlot, transports.ListenersSpec(transports.ListenersConfig{
 			Transports: adapters, Gate: gate, Identify: s.identify, Hub: s.hub, State: &transports.ListenState{},

@@ -43,7 +43,7 @@ type Config struct {
 	Host string
 	// Limits tells what is used of the node's limits, for the metrics. Default: they are
 	// left out.
-	Limits func(ctx context.Context) []Limit
+	Limits func() []Limit
 }
 
 // Limit is one of a node's limits.

@@ -17,11 +17,11 @@ import (
 // tree, so that counting costs nothing while nobody looks.
 type metrics struct {
 	src    Source
-	limits func(context.Context) []Limit
+	limits func() []Limit
 	static *prometheus.Registry // of the process
 }
 
-func newMetrics(src Source, limits func(context.Context) []Limit) *metrics {
+func newMetrics(src Source, limits func() []Limit) *metrics {
 	static := prometheus.NewRegistry()
 	static.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return &metrics{src, limits, static}
@@ -100,7 +100,7 @@ func (s *snapshot) Collect(out chan<- prometheus.Metric) {
 	if s.m.limits == nil {
 		return
 	}
-	for _, l := range s.m.limits(s.ctx) {
+	for _, l := range s.m.limits() {
 		emit(out, descUsed, float64(l.Used), l.Name)
 		emit(out, descCap, float64(l.Cap), l.Name)
 	}

@@ -1,14 +1,13 @@
 package inspect
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
 )
 
 func TestMetricsCountTheTreeAndTheConnections(t *testing.T) {
-	limits := func(context.Context) []Limit { return []Limit{{Name: "conns", Used: 3, Cap: 4096}} }
+	limits := func() []Limit { return []Limit{{Name: "conns", Used: 3, Cap: 4096}} }
 	body := get(New(fullNode(), Config{Limits: limits}), "/metrics").Body.String()
 	for _, line := range []string{
 		`troupe_actors{kind="node",phase="alive"} 1`,

@@ -25,6 +25,8 @@ type GateConfig struct {
 	Upgrade  Config
 	Peers    actors.Ref[messages.Peers]
 	Hub      *actors.Hub[messages.Event]
+	// OnCount is told how many slots are taken, after each change. It must not block.
+	OnCount func(halfOpen int)
 }
 
 const (
@@ -57,6 +59,7 @@ type gate struct {
 	report   *actors.Timer
 	evicted  uint64 // since the last report
 	failures uint64 // upgrades that failed for their remotes' reasons
+	counted  int    // what OnCount was told
 }
 
 // The timers' messages.
@@ -85,6 +88,7 @@ func newGate(cfg GateConfig, last *uint64) *gate {
 		pace:     pace{slots: slots(cfg.HalfOpen)},
 		upgrades: map[uint64]actors.Ref[upgradeMsg]{},
 		last:     last,
+		counted:  -1,
 	}
 }
 
@@ -125,6 +129,17 @@ func (g *gate) Receive(ctx actor.Context) {
 			c.Abandon()
 		}
 		g.waiting = nil
+	case *actor.Stopped:
+		g.table = admission.New(admission.Config{Slots: g.cfg.HalfOpen}) // all children have ended
+	}
+	g.count()
+}
+
+// count tells how many slots are taken. A new incarnation begins with none.
+func (g *gate) count() {
+	if n := g.table.Len(); n != g.counted && g.cfg.OnCount != nil {
+		g.counted = n
+		g.cfg.OnCount(n)
 	}
 }
 

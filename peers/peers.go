@@ -46,6 +46,9 @@ type Config struct {
 	Own func() []ma.Multiaddr
 	// Resolve turns DNS names in an address into addresses. It blocks.
 	Resolve Resolver
+	// OnCount is told how many connections and dials there are, after each change. It must not
+	// block.
+	OnCount func(conns, dials int)
 	// Explain makes the errors that users of a stream see; nil leaves them as they are.
 	Explain func(op string, peer identity.ID, err error) error
 	// DialTimeout bounds one attempt with its upgrade. Default 15 s.
@@ -120,7 +123,8 @@ type peers struct {
 	remotes map[identity.ID]*remote
 	named   map[string]*remote // by the names of their actors, those that are stopping too
 	// anonymous dials: to an address, whoever answers there.
-	anonymous map[uint64]*anonymousDial
+	anonymous    map[uint64]*anonymousDial
+	conns, dials int // what OnCount was told
 }
 
 // remote is what peers knows of one peer's actor.
@@ -153,6 +157,7 @@ func newPeers(cfg Config) *peers {
 	return &peers{
 		cfg: cfg, account: account, permits: permits{account: account},
 		remotes: map[identity.ID]*remote{}, named: map[string]*remote{}, anonymous: map[uint64]*anonymousDial{},
+		conns: -1,
 	}
 }
 
@@ -209,6 +214,18 @@ func (p *peers) Receive(ctx actor.Context) {
 		p.anonymousLate(ctx)
 	case *actor.Terminated:
 		p.childEnded(ctx)
+	case *actor.Stopped:
+		p.account = limits.New(p.cfg.Limits) // all children have ended
+	}
+	p.count()
+}
+
+// count tells how many there are. A new incarnation begins with none.
+func (p *peers) count() {
+	conns, dials := p.account.Counts()
+	if (conns != p.conns || dials != p.dials) && p.cfg.OnCount != nil {
+		p.conns, p.dials = conns, dials
+		p.cfg.OnCount(conns, dials)
 	}
 }
 

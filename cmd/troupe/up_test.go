@@ -314,6 +314,7 @@ func TestLimitsAreEnforcedAndShown(t *testing.T) {
 		body := fetch(t, n.url+"/metrics", 200)
 		for _, want := range []string{
 			"\ntroupe_limit_cap{limit=\"conns\"} 32\n", "\ntroupe_limit_used{limit=\"conns\"} 1\n",
+			"\ntroupe_limit_used{limit=\"half-open-out\"} 0\n", "\ntroupe_limit_used{limit=\"buffer-bytes\"} ", "\ntroupe_limit_used{limit=\"streams\"} ",
 			"\ntroupe_connections{direction=\"inbound\",muxer=\"/yamux/1.0.0\",security=\"/noise\",transport=\"tcp\"} 1\n",
 		} {
 			if !strings.Contains(body, want) {

@@ -7,14 +7,15 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
+	"unicode"
 
 	"go.uber.org/zap"
 
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/inspect"
-	"github.com/troupe-p2p/troupe/peers/limits"
 	"github.com/troupe-p2p/troupe/stream"
 )
 
@@ -30,7 +31,7 @@ func serveWeb(rt *actors.Runtime, sys *troupe.System, p *upPlan, logger *zap.Log
 		return nil, fmt.Errorf("local: --inspect: %w", err)
 	}
 	src := patient{sys}
-	cfg := inspect.Config{Token: p.inspectToken, Limits: src.limits(p.cfg.Limits)}
+	cfg := inspect.Config{Token: p.inspectToken, Limits: src.limits}
 	if host, _, err := net.SplitHostPort(p.inspect); err == nil {
 		cfg.Host = host
 	}
@@ -87,26 +88,23 @@ func (p patient) Conns(ctx context.Context) ([]*stream.Conn, error) {
 	return p.System.Conns(ctx)
 }
 
-// limits counts what is used of the limits that the tree and the connections show.
-func (p patient) limits(l troupe.Limits) func(context.Context) []inspect.Limit {
-	l = limits.Limits.WithDefaults(l)
-	return func(ctx context.Context) []inspect.Limit {
-		kinds := map[string]int64{}
-		countKinds(p.Tree().Roots, kinds)
-		out := []inspect.Limit{
-			{Name: "streams", Used: kinds["stream"], Cap: int64(l.Streams)},
-			{Name: "half-open", Used: kinds["upgrade"], Cap: int64(l.HalfOpen)},
-		}
-		if conns, err := p.Conns(ctx); err == nil {
-			out = append(out, inspect.Limit{Name: "conns", Used: int64(len(conns)), Cap: int64(l.Conns)})
-		}
-		return out
+// limits names the limits as --limits does.
+func (p patient) limits() []inspect.Limit {
+	var out []inspect.Limit
+	for _, u := range p.Usage() {
+		out = append(out, inspect.Limit{Name: flagName(u.Limit), Used: u.Used, Cap: u.Cap})
 	}
+	return out
 }
 
-func countKinds(ns []actors.Node, kinds map[string]int64) {
-	for i := range ns {
-		kinds[ns[i].Kind]++
-		countKinds(ns[i].Children, kinds)
+// flagName makes "half-open" of "HalfOpen".
+func flagName(field string) string {
+	var b strings.Builder
+	for i, r := range field {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
 	}
+	return b.String()
 }

@@ -174,6 +174,9 @@ func (a *Account) Usage() []Usage {
 	return all
 }
 
+// Counts returns how many connections and dials there are.
+func (a *Account) Counts() (conns, dials int) { return a.conns.used, a.dials.used }
+
 // Of returns what one peer holds.
 func (a *Account) Of(peer identity.ID) (conns, streams, bytes int) {
 	return a.conns.by.Get(peer), a.streams.by.Get(peer), a.bytes.by.Get(peer)
