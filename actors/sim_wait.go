@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -202,9 +201,8 @@ func (s *Simulation) watchdog() (stop func()) {
 		}
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
-		fmt.Fprintf(os.Stderr, "actors: the simulation with seed %d stands still for %v: an actor, a task or a callback waits for something that is no part of it (a channel, a lock, a socket, time.Sleep). See the doc of Simulation. All goroutines:\n%s\n",
-			s.seed, s.o.Patience, stacks)
-		os.Exit(2)
+		panic(fmt.Sprintf("actors: the simulation with seed %d stands still for %v: an actor, a task or a callback waits for something that is no part of it (a channel, a lock, a socket, time.Sleep). See the doc of Simulation. All goroutines:\n%s\n",
+			s.seed, s.o.Patience, stacks))
 	})
 	return func() { t.Stop() }
 }

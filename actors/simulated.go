@@ -87,7 +87,6 @@ type Simulation struct {
 	over    bool
 
 	steps  atomic.Uint64
-	doing  atomic.Pointer[string]
 	traced simTrace
 }
 

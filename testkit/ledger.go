@@ -112,12 +112,12 @@ func (l *Ledger) Receiver(r io.Reader) *Receiver { return &Receiver{l: l, r: r} 
 func (r *Receiver) Next() ([]byte, error) {
 	var h [ledgerHeader]byte
 	if _, err := io.ReadFull(r.r, h[:]); err != nil {
-		if err == io.EOF && r.id != 0 { //nolint:errorlint // a reader's own end, not a cause of another
+		if err == io.EOF && r.id != 0 {
 			r.l.mu.Lock()
 			r.l.streams[r.id].ended = true
 			r.l.mu.Unlock()
 		}
-		if err == io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull's own
+		if err == io.ErrUnexpectedEOF {
 			return nil, r.l.fault("stream %d: an orderly end within a header", r.id)
 		}
 		return nil, err
@@ -138,7 +138,7 @@ func (r *Receiver) Next() ([]byte, error) {
 	r.id = id
 	p := make([]byte, n)
 	if _, err := io.ReadFull(r.r, p); err != nil {
-		if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull returns them
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			return nil, r.l.fault("%s: an orderly end within record %d", a.name, seq)
 		}
 		return nil, err

@@ -3,7 +3,6 @@ package testkit_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -206,7 +205,7 @@ func timers(w *testkit.World) {
 	}
 	w.Run(time.Minute)
 	if after := w.Sim.Pending(); after > before+20 {
-		w.TB().Error(fmt.Sprintf("%d timers were set before 100 streams, and %d are after them", before, after))
+		w.TB().Errorf("%d timers were set before 100 streams, and %d are after them", before, after)
 	}
 }
 

@@ -59,7 +59,7 @@ func TestTextIsCutAtItsBound(t *testing.T) {
 
 func TestAnErrorKeepsItsKind(t *testing.T) {
 	plain := fmt.Errorf("remote: %w", io.ErrUnexpectedEOF)
-	if got := Error(plain); got != plain { //nolint:errorlint // the same one
+	if got := Error(plain); got != plain {
 		t.Errorf("a clean error became %v", got)
 	}
 	got := Error(fmt.Errorf("\x1b[2J%s: %w", strings.Repeat("x", 1<<16), io.ErrUnexpectedEOF))
