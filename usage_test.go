@@ -86,7 +86,13 @@ func TestUsageTellsWhatIsInUseOfEachLimit(t *testing.T) {
 	}
 	want("its connections have gone with the actor that counts them", 0, 0, 0)
 	wantConns(t, other, 0)
-	connect(t, other, n)
+	until(t, "the listeners, which went with it, are back", func() bool {
+		if len(n.ListenAddrs()) == 0 {
+			return false
+		}
+		_, err := other.DialAddr(bounded(t), addr(n))
+		return err == nil
+	})
 	want("another connection", 1, 0, 0)
 	if err := n.Close(bounded(t)); err != nil {
 		t.Fatal(err)
