@@ -45,7 +45,6 @@ var archPolicy = []archRow{
 	{"natpunch/observed", aCore, archForCores},
 	{"protocols/*/*", aCore, archForCores},
 
-	{"transports/internal/contract", aTest, []string{"internal/...", "identity", "addrs", "transports/conduit", "actors"}},
 	{"transports/internal/...", anAdapter, []string{"internal/...", "identity", "addrs", "transports/conduit"}},
 	{"transports/memory", aNearby, archForAdapters}, // the one transport of simulated networks
 	{"transports/*", anAdapter, archForAdapters},

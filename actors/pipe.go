@@ -158,10 +158,7 @@ func (p *Pipe) copyOut(dst []byte) (n, tell int) {
 		p.off += k
 		if p.off == len(b) {
 			p.chunks[0].Release()
-			p.chunks[0] = nil
-			if p.chunks = p.chunks[1:]; len(p.chunks) == 0 {
-				p.chunks = nil
-			}
+			p.drop()
 			p.off = 0
 		}
 	}
@@ -171,6 +168,20 @@ func (p *Pipe) copyOut(dst []byte) (n, tell int) {
 		tell, p.unsaid = p.unsaid, 0
 	}
 	return n, tell
+}
+
+// keptChunks is how long a list an empty pipe keeps for its next chunks.
+const keptChunks = 4
+
+// drop takes the first chunk off the list. The others move up, so that the list is used again
+// rather than made anew for every few chunks; there is at most a window of them.
+func (p *Pipe) drop() {
+	last := len(p.chunks) - 1
+	copy(p.chunks, p.chunks[1:])
+	p.chunks[last] = nil
+	if p.chunks = p.chunks[:last]; last == 0 && cap(p.chunks) > keptChunks {
+		p.chunks = nil
+	}
 }
 
 // Crossing is where one goroutine waits for an actor's answer again and again without

@@ -69,6 +69,7 @@ type Session struct {
 	self    actors.Ref[messages.Session]
 	m       muxer
 	timer   *actors.Timer
+	budget  int  // of the turn, in bytes; here, since a variable of the turn would be allocated
 	resume  bool // a message is under way to go on where the last turn was cut short
 	streams map[uint64]*entry
 	actors  int // of streams, that live
@@ -197,12 +198,12 @@ func (s *Session) start(ctx actor.Context, now time.Time) {
 
 // drain takes every output of the muxer before the next input comes.
 func (s *Session) drain(ctx actor.Context, now time.Time) {
-	budget := turnMax
+	s.budget = turnMax
 	for {
 		for e, ok := s.m.next(now); ok; e, ok = s.m.next(now) {
 			s.event(ctx, now, e)
 		}
-		if s.m.flush(now, &budget) {
+		if s.m.flush(now, &s.budget) {
 			continue
 		}
 		if !s.left || s.over || len(s.streams) > 0 {
@@ -210,7 +211,7 @@ func (s *Session) drain(ctx actor.Context, now time.Time) {
 		}
 		s.m.end(now, yamux.GoAwayNormal, "") // the remote wants no more streams, and there are none
 	}
-	if budget <= 0 && !s.resume && !s.m.busy() {
+	if s.budget <= 0 && !s.resume && !s.m.busy() {
 		s.resume = true
 		_ = actors.Self[any](ctx).Send(&again{})
 	}
