@@ -1,6 +1,9 @@
 package identity
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The kinds of failure. Every error of this package wraps one of them.
 var (
@@ -19,3 +22,15 @@ var (
 	// ErrRandomness: the random source that the caller gave failed.
 	ErrRandomness = errors.New("random source failed")
 )
+
+// MismatchError says that another peer answered than the one expected. Actual is proven.
+type MismatchError struct {
+	Expected, Actual ID
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("expected peer %v, %v answered", e.Expected, e.Actual)
+}
+
+// Unwrap gives the error its kind.
+func (e *MismatchError) Unwrap() error { return ErrMismatch }

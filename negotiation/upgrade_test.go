@@ -65,7 +65,7 @@ func TestSomebodyElseAnswers(t *testing.T) {
 			other, out := newPerson(t), newProbe(t, rt, "dialler")
 			dial(t, rt, newPerson(t, only(security)), d.addr, other.id, out)
 			err := want[*messages.UpgradeFailed](t, out, "the dialler refuses").Err
-			var mismatch *upgrade.MismatchError
+			var mismatch *identity.MismatchError
 			if !errors.As(err, &mismatch) || mismatch.Expected != other.id || mismatch.Actual != d.id {
 				t.Errorf("the dialler says %v", err)
 			}

@@ -8,6 +8,7 @@ import (
 
 	fnoise "github.com/flynn/noise"
 
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/clean"
 )
 
@@ -69,7 +70,7 @@ func (h *Handshake) handle(msg []byte) error {
 		return err
 	}
 	if want := h.cfg.Expect; want != "" && want != h.proven.peer {
-		return &MismatchError{Expected: want, Actual: h.proven.peer}
+		return &identity.MismatchError{Expected: want, Actual: h.proven.peer}
 	}
 	muxer, err := h.chooseMuxer()
 	if err != nil {

@@ -15,12 +15,7 @@
 // its transport ciphers are not used because they allocate for every frame.
 package noise
 
-import (
-	"errors"
-	"fmt"
-
-	"github.com/troupe-p2p/troupe/identity"
-)
+import "errors"
 
 // ID is the protocol's name in multistream-select.
 const ID = "/noise"
@@ -60,18 +55,3 @@ var (
 	// ErrLocal: this node's configuration or random source is at fault.
 	ErrLocal = errors.New("local fault")
 )
-
-// MismatchError says that another peer answered than the one expected. Actual is proven.
-type MismatchError struct {
-	Expected, Actual identity.ID
-}
-
-func (e *MismatchError) Error() string {
-	return fmt.Sprintf("expected peer %v, %v answered", e.Expected, e.Actual)
-}
-
-// Unwrap gives the error its kind.
-func (e *MismatchError) Unwrap() error { return identity.ErrMismatch }
-
-// Mismatch returns both peers.
-func (e *MismatchError) Mismatch() (expected, actual identity.ID) { return e.Expected, e.Actual }

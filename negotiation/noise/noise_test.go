@@ -214,7 +214,7 @@ func TestAnotherPeerThanExpectedIsRefused(t *testing.T) {
 	ci.Expect = third
 	p := newPair(t, ci, cr)
 	p.run()
-	var m *MismatchError
+	var m *identity.MismatchError
 	if !errors.As(p.errI, &m) || !errors.Is(p.errI, identity.ErrMismatch) || m.Expected != third || m.Actual != cr.Static.Peer() {
 		t.Errorf("initiator says %v", p.errI)
 	}

@@ -151,7 +151,7 @@ func (h *Handshake) verify(chain [][]byte, _ [][]*x509.Certificate) error {
 		return err
 	}
 	if want := h.cfg.Expect; want != "" && want != peer {
-		return &MismatchError{Expected: want, Actual: peer}
+		return &identity.MismatchError{Expected: want, Actual: peer}
 	}
 	h.peer, h.key = peer, key
 	return nil

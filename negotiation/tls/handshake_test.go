@@ -90,7 +90,7 @@ func TestAnotherPeerThanExpectedIsRefused(t *testing.T) {
 		if server {
 			err = l.server.err
 		}
-		var m *MismatchError
+		var m *identity.MismatchError
 		if !errors.As(err, &m) || !errors.Is(err, identity.ErrMismatch) || m.Expected != third || m.Actual != actual {
 			t.Errorf("expected by the server %v: %v", server, err)
 		}

@@ -21,9 +21,7 @@ package tls
 
 import (
 	"errors"
-	"fmt"
 
-	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bound"
 )
 
@@ -79,21 +77,6 @@ func (limit) OverLimit() {}
 
 // LocalFault marks errors that this node caused.
 func (local) LocalFault() {}
-
-// MismatchError says that another peer answered than the one expected. Actual is proven.
-type MismatchError struct {
-	Expected, Actual identity.ID
-}
-
-func (e *MismatchError) Error() string {
-	return fmt.Sprintf("expected peer %v, %v answered", e.Expected, e.Actual)
-}
-
-// Unwrap gives the error its kind.
-func (e *MismatchError) Unwrap() error { return identity.ErrMismatch }
-
-// Mismatch returns both peers.
-func (e *MismatchError) Mismatch() (expected, actual identity.ID) { return e.Expected, e.Actual }
 
 // Bounds lists what a remote can fill here.
 func Bounds() []bound.Bound {

@@ -110,7 +110,7 @@ func TestRefusalsAreNamed(t *testing.T) {
 			if e := failure(t, w.a.err); e.Layer != c.layer || e.Fault != upgrade.Remote || !errors.Is(e, c.kind) {
 				t.Errorf("%s, %s: %v", security, c.name, e)
 			}
-			var m *upgrade.MismatchError
+			var m *identity.MismatchError
 			if c.kind == identity.ErrMismatch && (!errors.As(w.a.err, &m) || m.Expected != third.id || m.Actual != bob.id) {
 				t.Errorf("%s, %s: %v", security, c.name, w.a.err)
 			}

@@ -3,7 +3,6 @@ package upgrade
 import (
 	"errors"
 
-	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
 	"github.com/troupe-p2p/troupe/negotiation/noise"
 	"github.com/troupe-p2p/troupe/negotiation/plaintext"
@@ -13,13 +12,6 @@ import (
 func (u *Upgrade) fail(layer Layer, err error) {
 	if u.err != nil {
 		return
-	}
-	var other interface {
-		Mismatch() (expected, actual identity.ID)
-	}
-	if errors.As(err, &other) {
-		expected, actual := other.Mismatch()
-		err = &MismatchError{Expected: expected, Actual: actual}
 	}
 	u.err = &Error{Layer: layer, Fault: faultOf(err), Err: err}
 	if c, ok := u.done.Open.(interface{ Close() }); ok {

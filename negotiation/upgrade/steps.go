@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
 	"github.com/troupe-p2p/troupe/negotiation/noise"
 	"github.com/troupe-p2p/troupe/negotiation/plaintext"
@@ -115,7 +116,7 @@ func (u *Upgrade) accept(c Channel) bool {
 	case c.Peer == u.cfg.Local:
 		u.fail(layer, ErrSelf)
 	case u.cfg.Expect != "" && c.Peer != u.cfg.Expect:
-		u.fail(layer, &MismatchError{Expected: u.cfg.Expect, Actual: c.Peer})
+		u.fail(layer, &identity.MismatchError{Expected: u.cfg.Expect, Actual: c.Peer})
 	case c.Muxer != "" && !slices.Contains(u.cfg.Muxers, c.Muxer):
 		u.fail(layer, fmt.Errorf("%w: muxer %q was not offered", ErrMisuse, c.Muxer))
 	}

@@ -196,18 +196,6 @@ var (
 	ErrMisuse = errors.New("called in the wrong state")
 )
 
-// MismatchError says that another peer answered than the one expected.
-type MismatchError struct {
-	Expected, Actual identity.ID
-}
-
-func (e *MismatchError) Error() string {
-	return fmt.Sprintf("expected peer %v, %v answered", e.Expected, e.Actual)
-}
-
-// Unwrap gives the error its kind.
-func (e *MismatchError) Unwrap() error { return identity.ErrMismatch }
-
 // Bounds lists what a remote can fill here.
 func Bounds() []bound.Bound {
 	return []bound.Bound{{Name: "negotiation/upgrade: bytes of an upgrade", Cap: MaxBytes, Attack: "an upgrade that goes on and on"}}
