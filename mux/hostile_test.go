@@ -3,15 +3,19 @@ package mux_test
 import (
 	"bytes"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/testkit/muxtest"
+	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
 // frame is one yamux frame.
@@ -116,7 +120,7 @@ func TestARemoteThatReadsSlowlyIsKept(t *testing.T) {
 		up := r.open(t)
 		up.write(propose("/sink"))
 		for range 300 { // five minutes with traffic both ways
-			time.Sleep(time.Second)
+			muxtest.Elapse(time.Second)
 			up.write([]byte("x"))
 		}
 		if e := w.B.Ended(); e != nil {
@@ -159,8 +163,7 @@ func TestAnIdleConnectionIsPingedEveryHalfMinuteAndNotMore(t *testing.T) {
 		r := newYamuxRemote(w)
 		synctest.Wait()
 		before := r.bytesIn()
-		time.Sleep(10*time.Minute + time.Second)
-		synctest.Wait()
+		muxtest.Elapse(10*time.Minute + time.Second)
 		if n := (r.bytesIn() - before) / yamux.HeaderSize; n < 15 || n > 25 {
 			t.Errorf("%d frames in ten minutes", n)
 		}
@@ -194,7 +197,8 @@ func TestFloodsEndTheConnection(t *testing.T) {
 		"garbage": {func(uint32) []byte { return bytes.Repeat([]byte{0xa5}, 64) }, yamux.ErrVersion},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := muxtest.NewWorld(t, raw, muxtest.Setup{Bare: true})
+			end, subject := recordEnds(raw)
+			w := muxtest.NewWorld(t, subject, muxtest.Setup{Bare: true})
 			w.B.Handle("/echo", muxtest.EchoByActor)
 			d := newDeaf(w)
 			for i, sent := uint32(0), 0; sent < 10<<20; i++ {
@@ -207,8 +211,52 @@ func TestFloodsEndTheConnection(t *testing.T) {
 			if e := w.B.Ended(); e == nil || !errors.Is(e.Err, c.want) {
 				t.Errorf("ended with %+v", e)
 			}
+			if !end.reset.Load() {
+				t.Error("what it may never read is still to be sent")
+			}
 		})
 	}
+}
+
+func TestAConnectionThatEndsInOrderIsNotReset(t *testing.T) {
+	end, subject := recordEnds(raw)
+	w := muxtest.NewWorld(t, subject, muxtest.Setup{Bare: true})
+	newYamuxRemote(w)
+	if err := w.B.Session.Control(&messages.CloseConn{Code: 7}); err != nil {
+		t.Fatal(err)
+	}
+	w.Within("the connection ends", w.B.Gone)
+	if end.reset.Load() || !end.closed.Load() {
+		t.Error("its last words are not sent")
+	}
+}
+
+// ends is a Raw conduit that notes how it was ended.
+type ends struct {
+	conduit.Raw
+	closed, reset atomic.Bool
+}
+
+func (e *ends) Close() error {
+	e.closed.Store(true)
+	return e.Raw.Close()
+}
+
+func (e *ends) Reset() error {
+	e.reset.Store(true)
+	return e.Raw.Close()
+}
+
+// recordEnds notes how the second side of a link ends it.
+func recordEnds(s muxtest.Subject) (*ends, muxtest.Subject) {
+	end := &ends{}
+	s.Link = func(t testing.TB, rt *actors.Runtime, o muxtest.LinkOptions) (a, b *messages.Link) {
+		a, b = muxtest.RawLink(t, rt, o)
+		end.Raw = b.Secured.Raw
+		b.Secured.Raw = end
+		return a, b
+	}
+	return end, s
 }
 
 func TestANumberThatIsUsedAgainIsAnotherStream(t *testing.T) {

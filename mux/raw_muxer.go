@@ -190,7 +190,12 @@ func (m *rawMuxer) close() {
 		return
 	}
 	m.closed = true
-	_ = m.raw.Close()
+	var fault *yamux.Error
+	if err := m.core.Err(); errors.As(err, &fault) || errors.Is(err, ErrWriteStalled) {
+		_ = conduit.Reset(m.raw) // it may never read what it is still to be sent
+	} else {
+		_ = m.raw.Close()
+	}
 	if m.in != nil {
 		m.in.Release()
 		m.in = nil

@@ -63,7 +63,7 @@ func (s Subject) withDefaults() Subject {
 		s.Session = mux.Spec
 	}
 	if s.Link == nil {
-		s.Link = rawLink
+		s.Link = RawLink
 	}
 	if s.Break == nil {
 		s.Break = breakMemory
@@ -105,7 +105,8 @@ type test struct {
 	test func(t *testing.T, s Subject)
 }
 
-func rawLink(t testing.TB, rt *actors.Runtime, o LinkOptions) (a, b *messages.Link) {
+// RawLink is the default of Subject.Link, for those that change something about it.
+func RawLink(t testing.TB, rt *actors.Runtime, o LinkOptions) (a, b *messages.Link) {
 	return memoryLink(t, rt, memory.Config{Window: o.Window})
 }
 

@@ -79,6 +79,22 @@ type Raw interface {
 	Close() error
 }
 
+// Resetter is a Raw conduit that lets go of a remote that does not read. Close leaves it to the
+// system to deliver what was written, which takes as long as the remote likes; in the meantime
+// the remote may not even notice.
+type Resetter interface {
+	// Reset is Close, but what the remote has not taken by now is dropped, and it is told so.
+	Reset() error
+}
+
+// Reset drops a conduit whose remote is at fault. Those that are no Resetter are closed.
+func Reset(c Raw) error {
+	if r, ok := c.(Resetter); ok {
+		return r.Reset()
+	}
+	return c.Close()
+}
+
 // Muxed is a secured connection that carries streams by itself.
 type Muxed interface {
 	Endpoints() Endpoints

@@ -33,7 +33,10 @@ type conn struct {
 	bug      *actors.PanicError // of the sink or of us: the better reason for the end
 }
 
-var _ conduit.Raw = (*conn)(nil)
+var (
+	_ conduit.Raw      = (*conn)(nil)
+	_ conduit.Resetter = (*conn)(nil)
+)
 
 // Endpoints implements conduit.Raw.
 func (c *conn) Endpoints() conduit.Endpoints { return c.ends }
@@ -64,7 +67,12 @@ func (c *conn) More() {
 
 // Close implements conduit.Raw. What the kernel has taken for sending is still sent, unless
 // there are bytes that nobody has read: then the remote sees a reset.
-func (c *conn) Close() error {
+func (c *conn) Close() error { return c.close(false) }
+
+// Reset implements conduit.Resetter.
+func (c *conn) Reset() error { return c.close(true) }
+
+func (c *conn) close(reset bool) error {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -73,6 +81,9 @@ func (c *conn) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	c.wake.Signal()
+	if reset {
+		_ = c.nc.SetLinger(0) // it fails if the connection is gone already
+	}
 	// This waits for a read or write that is inside its system call. None of them waits there.
 	if err := c.nc.Close(); err != nil {
 		return c.end("close", err)

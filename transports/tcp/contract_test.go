@@ -2,7 +2,6 @@ package tcp
 
 import (
 	"errors"
-	"net"
 	"syscall"
 	"testing"
 
@@ -41,7 +40,7 @@ func TestTransportKeepsTheContract(t *testing.T) {
 				ma.StringCast("/memory/1"),
 			},
 			Refused: func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) },
-			Break:   func(t testing.TB, c conduit.Conduit) { abort(t, c.Raw.(*conn)) },
+			Break:   func(_ testing.TB, c conduit.Conduit) { _ = conduit.Reset(c.Raw) },
 			Held:    16 << 20, // what Linux lets the buffers of a socket grow to
 		}
 		if cfg.portable {
@@ -64,11 +63,21 @@ func pair(t *testing.T, cfg Config) (dialler, acceptor *conn) {
 	return a.Raw.(*conn), b.Raw.(*conn)
 }
 
-// abort sends a reset.
-func abort(t testing.TB, c *conn) {
-	t.Helper()
-	if err := c.nc.SetLinger(0); err != nil && !errors.Is(err, net.ErrClosed) {
-		t.Error(err)
-	}
-	_ = c.Close()
+func TestResetDropsWhatARemoteDoesNotRead(t *testing.T) {
+	bothSocks(t, func(t *testing.T, cfg Config) {
+		deaf, c := pair(t, cfg) // nothing reads deaf's socket: it was never bound
+		c.Bind(&transporttest.Sink{}, 1)
+		c.Drain(make([]byte, 64<<20))
+		if err := c.Reset(); err != nil {
+			t.Fatal(err)
+		}
+		// Without a reset the remote would get all that the system has taken, and then EOF.
+		var err error
+		for p := make([]byte, 1<<20); err == nil; {
+			_, err = deaf.nc.Read(p)
+		}
+		if !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the remote sees %v", err)
+		}
+	})
 }
