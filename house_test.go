@@ -38,17 +38,13 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 }
 
 // TestTestsNeitherSleepNorSkip: a test that sleeps is slow or wrong, and usually both; one that
-// is skipped proves nothing and looks as if it did. Within synctest.Test time is virtual, and a
-// sleep waits for exactly what it says.
+// is skipped proves nothing and looks as if it did. Virtual time passes by muxtest.Elapse, or in a
+// world of the testkit.
 func TestTestsNeitherSleepNorSkip(t *testing.T) {
 	tr := archLoad(t)
 	for _, p := range tr.packages {
 		for _, f := range p.tests {
-			var bubble ast.Node // the outermost synctest.Test around a node
 			ast.Inspect(f.syntax, func(n ast.Node) bool {
-				if bubble != nil && n != nil && n.Pos() >= bubble.End() {
-					bubble = nil
-				}
 				call, ok := n.(*ast.CallExpr)
 				if !ok {
 					return true
@@ -62,10 +58,8 @@ func TestTestsNeitherSleepNorSkip(t *testing.T) {
 					return true
 				}
 				switch name := x.Name + "." + sel.Sel.Name; {
-				case name == "synctest.Test" && bubble == nil:
-					bubble = n
-				case name == "time.Sleep" && bubble == nil:
-					t.Errorf("%s: sleeps; wait for what is meant, or use testing/synctest", tr.fset.Position(n.Pos()))
+				case name == "time.Sleep":
+					t.Errorf("%s: sleeps; wait for what is meant, or use virtual time", tr.fset.Position(n.Pos()))
 				case sel.Sel.Name == "Skip", sel.Sel.Name == "Skipf", sel.Sel.Name == "SkipNow":
 					t.Errorf("%s: skips; make it run or remove it", tr.fset.Position(n.Pos()))
 				}

@@ -18,11 +18,10 @@ func TestALazyStreamMayRestForAsLongAsItLikes(t *testing.T) {
 		w := muxtest.NewWorld(t, native, muxtest.Setup{Config: mux.Config{NegotiateTimeout: time.Second}})
 		w.B.Handle("/echo", muxtest.EchoByTask)
 		s := w.A.Open("/echo")
-		time.Sleep(900 * time.Millisecond) // virtual; the remote gives it a second
+		muxtest.Elapse(900 * time.Millisecond) // the remote gives it a second
 		w.Exchange(s, 1, 10, 10)
 		quiet := w.A.Open("/echo")
-		time.Sleep(time.Hour)
-		synctest.Wait()
+		muxtest.Elapse(time.Hour)
 		var reset *mux.ResetError
 		if err := quiet.Err(); !errors.As(err, &reset) || !reset.Remote {
 			t.Fatal("only the remote may lose muxtest.Patience, but:", err)
@@ -72,7 +71,7 @@ func TestNegotiationHasADeadlineThatDrippingDoesNotMove(t *testing.T) {
 			silent, drip := r.open(t), r.open(t)
 			for _, c := range propose("/a") {
 				drip.write([]byte{c})
-				time.Sleep(time.Second)
+				muxtest.Elapse(time.Second)
 			}
 			for _, h := range []*hand{silent, drip} {
 				h.wantReset(t, "no agreement in time", mux.CodeNegotiation)

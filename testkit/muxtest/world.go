@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -67,6 +68,14 @@ func NewWorld(t testing.TB, s Subject, set Setup) *World {
 	}
 	w.B.spawn(set)
 	return w
+}
+
+// Elapse lets d pass on the virtual clock of a bubble of testing/synctest, and everything happen
+// that is due by then. Anywhere else it panics.
+func Elapse(d time.Duration) {
+	synctest.Wait()
+	<-time.After(d)
+	synctest.Wait()
 }
 
 // Expected says that a panic is a handler's, or was asked for by Kill.
