@@ -250,6 +250,8 @@ const patience = 30 * time.Second
 func (p *pair) connsReach(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
 	for {
 		r, err := p.server.do(ctx, control.Request{Cmd: control.Stats})
 		if err != nil {
@@ -258,6 +260,10 @@ func (p *pair) connsReach(ctx context.Context, n int) error {
 		if r.Usage.Conns == n {
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %d connections: %w", n, ctx.Err())
+		}
 	}
 }
