@@ -65,8 +65,11 @@ func (a *service) connUp(_ actor.Context, m *messages.ConnUp) {
 		st.remotes[m.Conn.Peer] = r
 	}
 	r.conns++
-	// The remote asks for our message on its own, not before now.
-	c.sent = st.version(c)
+	// The remote asks for our message on its own, maybe before this turn: its stream does not wait
+	// for us. It may know what we said before, and then gets a push.
+	if st.renewed.Before(m.Conn.Since) {
+		c.sent = st.version(c)
+	}
 	a.ask(c)
 }
 

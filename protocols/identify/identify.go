@@ -90,6 +90,7 @@ func (c Config) withDefaults() Config {
 // of streams read. The zero State is ready for Spec.
 type State struct {
 	own     atomic.Pointer[own]
+	renewed time.Time // when own was replaced, or later
 	seq     uint64 // of the newest record
 	listen  []ma.Multiaddr
 	ids     []string

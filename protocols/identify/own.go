@@ -97,6 +97,7 @@ func (a *service) changed(ctx actor.Context, interfaces bool) {
 		return
 	}
 	st.own.Store(next)
+	st.renewed = actors.RuntimeOf(ctx).Now() // not now: until here the old one was given out
 	if !a.push.IsSet() {
 		a.push.After(a.cfg.PushAfter)
 	}

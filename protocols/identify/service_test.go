@@ -111,7 +111,8 @@ func (n *node) crash() {
 func (n *node) conn(id uint64, peer byte, remote string) *stream.Conn {
 	n.t.Helper()
 	_, pid := newKey(n.t, peer)
-	c := &stream.Conn{ID: id, Peer: pid}
+	pass(time.Nanosecond) // since the last change
+	c := &stream.Conn{ID: id, Peer: pid, Since: n.rt.Now()}
 	c.Remote = addr(remote)
 	n.tell(&messages.ConnUp{Conn: c, Session: n.session})
 	return c
@@ -315,6 +316,27 @@ func TestWhoTurnsOutToTakePushesIsToldWhatChangedMeanwhile(t *testing.T) {
 		pass(time.Second)
 		synctest.Wait()
 		n.wantOpens("changed between the question and the answer", message.PushProtocol, 1)
+	})
+}
+
+// The stream on which a remote asks is answered at once, the service may have much to do.
+func TestWhoMayHaveAskedBeforeAChangeIsToldOfIt(t *testing.T) {
+	inVirtualTime(t, func(n *node) {
+		early := &stream.Conn{ID: 1, Since: n.rt.Now()}
+		_, early.Peer = newKey(t, 2)
+		early.Remote = addr(home)
+		pass(time.Millisecond)
+		n.tell(&messages.Protocols{IDs: []string{"/new"}})
+		n.tell(&messages.ConnUp{Conn: early, Session: n.session})
+		n.tell(&told{conn: early, info: says()})
+		n.tell(&told{conn: n.conn(2, 3, home), info: says()})
+		n.taken()
+		pass(time.Second)
+		synctest.Wait()
+		if o := n.wantOpens("up before the change", message.PushProtocol, 1); len(o) == 1 {
+			n.tell(&pushed{conn: 1})
+			n.wantOpens("nothing is new", message.PushProtocol, 0)
+		}
 	})
 }
 
