@@ -91,7 +91,7 @@ func (c Config) withDefaults() Config {
 type State struct {
 	own     atomic.Pointer[own]
 	renewed time.Time // when own was replaced, or later
-	seq     uint64 // of the newest record
+	seq     uint64    // of the newest record
 	listen  []ma.Multiaddr
 	ids     []string
 	ifaces  []netip.Addr
