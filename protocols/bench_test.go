@@ -48,7 +48,7 @@ func BenchmarkPerfDownload(b *testing.B) {
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := perf.Run(b.Context(), p.a.open(perf.Protocol), 0, size, p.rt.Now); err != nil {
+		if _, err := perf.Run(b.Context(), p.a.open(perf.Protocol), 0, size, p.rt.Now, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -21,9 +21,18 @@ func TestPerfMovesWhatWasAskedFor(t *testing.T) {
 		{0, 0}, {1, 0}, {0, 1}, {perfcore.BlockSize, perfcore.BlockSize}, {perfcore.BlockSize + 1, perfcore.BlockSize - 1},
 		{16 << 20, 0}, {0, 16<<20 + 5}, {3 << 20, 5 << 20},
 	} {
-		r, err := perf.Run(t.Context(), p.a.open(perf.Protocol), c.up, c.down, p.rt.Now)
+		var seen perf.Progress
+		r, err := perf.Run(t.Context(), p.a.open(perf.Protocol), c.up, c.down, p.rt.Now, func(now perf.Progress) {
+			if now.Up < seen.Up || now.Down < seen.Down || now.At.Before(seen.At) || now.Down > 0 && now.Up < c.up {
+				t.Errorf("up %d, down %d: %+v after %+v", c.up, c.down, now, seen)
+			}
+			seen = now
+		})
 		if err != nil || r.Uploaded != c.up || r.Downloaded != c.down {
 			t.Errorf("up %d, down %d: %+v, %v", c.up, c.down, r, err)
+		}
+		if seen.Up != c.up || seen.Down != c.down {
+			t.Errorf("up %d, down %d: the progress ended at %+v", c.up, c.down, seen)
 		}
 	}
 }
@@ -71,7 +80,7 @@ func TestPerfClientSaysWhyItFailed(t *testing.T) {
 		p.b.handle("/mute", mute())
 		p.b.handle("/early", saying(make([]byte, 10)))
 		once := func(ctx context.Context, protocol string, down uint64) error {
-			_, err := perf.Run(ctx, p.a.open(protocol), 1, down, p.rt.Now)
+			_, err := perf.Run(ctx, p.a.open(protocol), 1, down, p.rt.Now, nil)
 			return err
 		}
 		began := time.Now()

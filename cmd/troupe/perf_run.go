@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -13,7 +10,6 @@ import (
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/protocols/perf"
-	"github.com/troupe-p2p/troupe/protocols/perf/perfcore"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -27,26 +23,16 @@ type perfRun struct {
 	out  *output
 	bar  bool // progress is shown to somebody
 
-	st    *troupe.Stream
-	core  *perfcore.Client
 	began time.Time
-	up    uint64 // bytes that have left, or have come
-	down  uint64
-	told  perfMark // of the last line or bar
-}
-
-// perfMark is how far a run was at a moment.
-type perfMark struct {
-	at       time.Time
-	up, down uint64
+	told  perf.Progress // of the last line or bar
+	last  perf.Progress
 }
 
 const (
 	// perfEvery is how often the contract wants a line.
 	perfEvery = time.Second
-	// perfLook is how soon a blocked call returns, so that lines are on time and an interrupt
-	// is noticed.
-	perfLook = 100 * time.Millisecond
+	// perfDraw is how often the bar is drawn.
+	perfDraw = 100 * time.Millisecond
 )
 
 // serve is --run-server.
@@ -80,110 +66,59 @@ func (p *perfRun) run(ctx context.Context) error {
 	}
 	defer closePerf(sys)
 	p.began = time.Now()
-	p.told.at = p.began
-	connected, err := p.connect(ctx, sys)
+	p.told.At = p.began
+	st, connected, err := p.connect(ctx, sys)
 	if err != nil {
 		return err
 	}
-	p.core = perfcore.NewClient(perfcore.Config{}, time.Now(), p.upload, p.download)
-	if err = p.send(ctx); err == nil {
-		err = p.receive(ctx)
-	}
+	r, err := perf.Run(ctx, st, p.upload, p.download, time.Now, p.progress)
 	if p.bar {
 		p.out.write("\r\x1b[K")
 	}
-	if err != nil {
-		_ = p.st.Reset(0)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("local: interrupted after %d bytes up and %d down", p.last.Up, p.last.Down)
+	case err != nil:
 		return err
 	}
-	_ = p.st.Close()
-	p.final(connected)
+	p.final(r, connected)
 	return p.out.Err()
 }
 
-func (p *perfRun) connect(ctx context.Context, sys *troupe.System) (time.Duration, error) {
+func (p *perfRun) connect(ctx context.Context, sys *troupe.System) (*troupe.Stream, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	conn, err := sys.Dial(ctx, p.peer, p.addr)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	took := time.Since(p.began)
 	p.out.tell("perf %s at %s (%s, %s)", conn.Peer, p.addr, conn.Security, conn.Muxer)
-	p.st, err = sys.Open(ctx, conn.Peer, perf.Protocol)
-	return took, err
+	st, err := sys.Open(ctx, conn.Peer, perf.Protocol)
+	return st, took, err
 }
 
-func (p *perfRun) send(ctx context.Context) error {
-	const header = 8
-	left := header // of it: not part of what was asked for
-	for b := p.core.NextWrite(); len(b) > 0; b = p.core.NextWrite() {
-		_ = p.st.SetWriteDeadline(time.Now().Add(perfLook))
-		n, err := p.st.Write(b)
-		now := time.Now()
-		p.core.Wrote(now, n)
-		skip := min(n, left)
-		left -= skip
-		p.up += uint64(n - skip)
-		if err = p.look(ctx, now, err); err != nil {
-			return err
-		}
-	}
-	return p.st.CloseWrite()
-}
-
-func (p *perfRun) receive(ctx context.Context) error {
-	in := make([]byte, perfcore.BlockSize)
-	for {
-		_ = p.st.SetReadDeadline(time.Now().Add(perfLook))
-		n, err := p.st.Read(in)
-		now := time.Now()
-		if e := p.core.HandleBytes(now, in[:n]); e != nil {
-			return e
-		}
-		p.down += uint64(n)
-		if errors.Is(err, io.EOF) {
-			return p.core.HandleEnd(now)
-		}
-		if err = p.look(ctx, now, err); err != nil {
-			return err
-		}
-	}
-}
-
-// look tells a call that only took long from one that failed, and shows how far the run is.
-func (p *perfRun) look(ctx context.Context, now time.Time, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("local: interrupted after %d bytes up and %d down", p.up, p.down)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = p.core.HandleTimeout(now)
-	}
-	if err == nil {
-		p.progress(now)
-	}
-	return err
-}
-
-func (p *perfRun) progress(now time.Time) {
-	since := now.Sub(p.told.at)
+// progress shows how far the run is, when it is time to.
+func (p *perfRun) progress(now perf.Progress) {
+	p.last = now
+	since := now.At.Sub(p.told.At)
 	switch {
 	case p.json && since >= perfEvery:
-		p.out.say(perfLine{"intermediary", since.Seconds(), p.up - p.told.up, p.down - p.told.down}, "")
-	case p.bar && since >= perfLook:
-		p.out.write("\r\x1b[K" + p.drawBar(since))
+		p.out.say(perfLine{"intermediary", since.Seconds(), now.Up - p.told.Up, now.Down - p.told.Down}, "")
+	case p.bar && since >= perfDraw:
+		p.out.write("\r\x1b[K" + p.drawBar(now, since))
 	default:
 		return
 	}
-	p.told = perfMark{now, p.up, p.down}
+	p.told = now
 }
 
 // drawBar is the progress as one line without its end.
-func (p *perfRun) drawBar(since time.Duration) string {
+func (p *perfRun) drawBar(now perf.Progress, since time.Duration) string {
 	const width = 30
-	what, done, all, before := "upload  ", p.up, p.upload, p.told.up
-	if p.up == p.upload {
-		what, done, all, before = "download", p.down, p.download, p.told.down
+	what, done, all, before := "upload  ", now.Up, p.upload, p.told.Up
+	if now.Up == p.upload {
+		what, done, all, before = "download", now.Down, p.download, p.told.Down
 	}
 	part := 1.0
 	if all > 0 {
@@ -195,9 +130,8 @@ func (p *perfRun) drawBar(since time.Duration) string {
 }
 
 // final is the result.
-func (p *perfRun) final(connected time.Duration) {
-	l := perfLine{"final", time.Since(p.began).Seconds(), p.up, p.down}
-	r, _ := p.core.Result()
+func (p *perfRun) final(r perf.Result, connected time.Duration) {
+	l := perfLine{"final", time.Since(p.began).Seconds(), r.Uploaded, r.Downloaded}
 	text := fmt.Sprintf("connected in %s", age(float64(connected)/1e6))
 	if p.upload > 0 {
 		text += fmt.Sprintf("\nupload    %d bytes in %s, %s", r.Uploaded, age(float64(r.Upload)/1e6), speed(r.Uploaded, r.Upload))

@@ -15,16 +15,27 @@ import (
 // Result is what one run measured.
 type Result = perfcore.Result
 
-// watch is how soon a waiting Run notices that its context is done.
-const watch = 200 * time.Millisecond
+// Progress is how far a run is: bytes that its stream has taken, and that have come.
+type Progress struct {
+	At       time.Time
+	Up, Down uint64
+}
+
+// watch is how soon a waiting Run notices that its context is done, and how often it calls look
+// at least.
+const watch = 100 * time.Millisecond
 
 // Run uploads and then downloads the given numbers of bytes on a new stream of the protocol,
-// which is closed after it, or reset if it fails. now is the clock.
-func Run(ctx context.Context, s *stream.Blocking, upload, download uint64, now func() time.Time) (Result, error) {
-	core := perfcore.NewClient(perfcore.Config{}, now(), upload, download)
-	err := send(ctx, s, core, now)
+// which is closed after it, or reset if it fails. now is the clock. look, which may be nil, is
+// called with every step, and 10 times a second at least; the run waits for it.
+func Run(ctx context.Context, s *stream.Blocking, upload, download uint64, now func() time.Time, look func(Progress)) (Result, error) {
+	if look == nil {
+		look = func(Progress) {}
+	}
+	r := &run{ctx, s, perfcore.NewClient(perfcore.Config{}, now(), upload, download), now, look}
+	err := r.send()
 	if err == nil {
-		err = receive(ctx, s, core, now)
+		err = r.receive()
 	}
 	if err != nil {
 		_ = s.Reset(0)
@@ -34,57 +45,71 @@ func Run(ctx context.Context, s *stream.Blocking, upload, download uint64, now f
 		return Result{}, fmt.Errorf("perf: %w", err)
 	}
 	_ = s.Close()
-	r, _ := core.Result()
-	return r, nil
+	result, _ := r.core.Result()
+	return result, nil
+}
+
+type run struct {
+	ctx  context.Context
+	s    *stream.Blocking
+	core *perfcore.Client
+	now  func() time.Time
+	look func(Progress)
 }
 
 // send is the upload and the end of our direction.
-func send(ctx context.Context, s *stream.Blocking, core *perfcore.Client, now func() time.Time) error {
-	for p := core.NextWrite(); len(p) > 0; p = core.NextWrite() {
-		_ = s.SetWriteDeadline(until(core, now))
-		n, err := s.Write(p)
-		core.Wrote(now(), n)
-		if err = waited(ctx, core, now, err); err != nil {
+func (r *run) send() error {
+	for p := r.core.NextWrite(); len(p) > 0; p = r.core.NextWrite() {
+		_ = r.s.SetWriteDeadline(r.until())
+		n, err := r.s.Write(p)
+		at := r.now()
+		r.core.Wrote(at, n)
+		if err = r.step(at, err); err != nil {
 			return err
 		}
 	}
-	return s.CloseWrite()
+	return r.s.CloseWrite()
 }
 
 // receive is the download and the remote's end.
-func receive(ctx context.Context, s *stream.Blocking, core *perfcore.Client, now func() time.Time) error {
+func (r *run) receive() error {
 	in := make([]byte, perfcore.BlockSize)
 	for {
-		_ = s.SetReadDeadline(until(core, now))
-		n, err := s.Read(in)
-		if e := core.HandleBytes(now(), in[:n]); e != nil {
+		_ = r.s.SetReadDeadline(r.until())
+		n, err := r.s.Read(in)
+		at := r.now()
+		if e := r.core.HandleBytes(at, in[:n]); e != nil {
 			return e
 		}
 		if errors.Is(err, io.EOF) {
-			return core.HandleEnd(now())
+			return r.core.HandleEnd(at)
 		}
-		if err = waited(ctx, core, now, err); err != nil {
+		if err = r.step(at, err); err != nil {
 			return err
 		}
 	}
 }
 
 // until is when a blocked call returns to look at its context: there is no goroutine that could.
-func until(core *perfcore.Client, now func() time.Time) time.Time {
-	at := now().Add(watch)
-	if end, ok := core.Deadline(); ok && end.Before(at) {
+func (r *run) until() time.Time {
+	at := r.now().Add(watch)
+	if end, ok := r.core.Deadline(); ok && end.Before(at) {
 		return end
 	}
 	return at
 }
 
-// waited tells a call that only took long from one that failed.
-func waited(ctx context.Context, core *perfcore.Client, now func() time.Time, err error) error {
+// step tells a call that only took long from one that failed.
+func (r *run) step(at time.Time, err error) error {
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case r.ctx.Err() != nil:
+		return r.ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return core.HandleTimeout(now())
+		err = r.core.HandleTimeout(at)
+	}
+	if err == nil {
+		up, down := r.core.Moved()
+		r.look(Progress{at, up, down})
 	}
 	return err
 }

@@ -62,6 +62,9 @@ func (c *Client) Wrote(now time.Time, n int) {
 	}
 }
 
+// Moved is how many bytes the stream has taken and the server has sent so far, without the header.
+func (c *Client) Moved() (up, down uint64) { return c.up, c.down }
+
 // Uploaded says that everything is written: time to end our direction.
 func (c *Client) Uploaded() bool {
 	return c.err == nil && c.sent == headerSize && c.up == c.upload
