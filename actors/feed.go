@@ -104,6 +104,16 @@ func (f *Feed[T]) Next(ctx context.Context) (v T, lost uint64, err error) {
 	}
 }
 
+// Find waits for a value that want says yes to, and drops those before it.
+func (f *Feed[T]) Find(ctx context.Context, want func(T) bool) (T, error) {
+	for {
+		v, _, err := f.Next(ctx)
+		if err != nil || want(v) {
+			return v, err
+		}
+	}
+}
+
 // Len is the number of values that wait.
 func (f *Feed[T]) Len() int {
 	f.mu.Lock()

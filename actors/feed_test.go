@@ -57,6 +57,20 @@ func TestNextGivesUpWithItsContext(t *testing.T) {
 	want(t, "its error", got, reason)
 }
 
+func TestFindDropsWhatComesBefore(t *testing.T) {
+	f := NewFeed[int](nil, 10)
+	for i := range 5 {
+		f.Put(i)
+	}
+	if v, err := f.Find(t.Context(), func(v int) bool { return v == 2 }); v != 2 || err != nil || f.Len() != 2 {
+		t.Errorf("found %d, %v; %d are left", v, err, f.Len())
+	}
+	f.Close(nil)
+	if _, err := f.Find(t.Context(), func(v int) bool { return v > 9 }); !errors.Is(err, io.EOF) || f.Len() != 0 {
+		t.Errorf("what never comes: %v; %d are left", err, f.Len())
+	}
+}
+
 func TestEveryReaderOfAFeedIsWoken(t *testing.T) {
 	f := NewFeed[int](nil, 1000)
 	var sum, n int

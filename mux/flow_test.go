@@ -50,25 +50,7 @@ func TestWindowsTakeTheirMemoryFromTheNode(t *testing.T) {
 		streams[i] = w.A.Open("/sink")
 	}
 	stop := make(chan struct{})
-	done := make(chan struct{}, len(streams))
-	for _, s := range streams {
-		w.Runtime.Pump("writer", func() {
-			defer func() { done <- struct{}{} }()
-			p := make([]byte, 256<<10)
-			for {
-				select {
-				case <-stop:
-					_ = s.Close()
-					return
-				default:
-				}
-				if _, err := s.Write(p); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		}, nil)
-	}
+	done := w.Pour(256<<10, stop, streams...)
 	w.Eventually("the windows grow to what there is", func() bool {
 		used, _ := w.B.Buffers.Used()
 		most = max(most, used)
@@ -76,7 +58,9 @@ func TestWindowsTakeTheirMemoryFromTheNode(t *testing.T) {
 	})
 	close(stop)
 	for range streams {
-		muxtest.Within(t, "the writers stop", done)
+		if err := muxtest.Within(t, "the writers stop", done); err != nil {
+			t.Error(err)
+		}
 	}
 	w.Eventually("what no stream needs goes back while the connection lives", func() bool {
 		used, _ := w.B.Buffers.Used()

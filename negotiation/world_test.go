@@ -232,15 +232,11 @@ func (d *door) event(t testing.TB, kind messages.EventKind, reason string) messa
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for {
-		e, _, err := d.feed.Next(ctx)
-		if err != nil {
-			t.Fatalf("%s: no event %s: %v", reason, kind, err)
-		}
-		if e.Kind == kind {
-			return e
-		}
+	e, err := d.feed.Find(ctx, func(e messages.Event) bool { return e.Kind == kind })
+	if err != nil {
+		t.Fatalf("%s: no event %s: %v", reason, kind, err)
 	}
+	return e
 }
 
 // children counts the upgrades.

@@ -338,18 +338,14 @@ func (w *world) event(kind messages.EventKind, reason string) messages.Event {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for {
-		e, _, err := w.feed.Next(ctx)
-		if err != nil {
-			w.t.Fatalf("%s: no event %s: %v", reason, kind, err)
-		}
-		if e.Kind == kind {
-			if e.At.IsZero() {
-				w.t.Errorf("%s: the event %s has no time", reason, kind)
-			}
-			return e
-		}
+	e, err := w.feed.Find(ctx, func(e messages.Event) bool { return e.Kind == kind })
+	if err != nil {
+		w.t.Fatalf("%s: no event %s: %v", reason, kind, err)
 	}
+	if e.At.IsZero() {
+		w.t.Errorf("%s: the event %s has no time", reason, kind)
+	}
+	return e
 }
 
 func (w *world) conns() []*stream.Conn {

@@ -82,15 +82,11 @@ func (m *member) listen(list ...string) {
 // event waits for the next event of a kind.
 func (m *member) event(kind messages.EventKind) messages.Event {
 	m.t.Helper()
-	for {
-		e, _, err := m.events.Next(m.t.Context())
-		if err != nil {
-			m.t.Fatalf("waiting for %s: %v", kind, err)
-		}
-		if e.Kind == kind {
-			return e
-		}
+	e, err := m.events.Find(m.t.Context(), func(e messages.Event) bool { return e.Kind == kind })
+	if err != nil {
+		m.t.Fatalf("waiting for %s: %v", kind, err)
 	}
+	return e
 }
 
 func addrsOf(list ...string) []ma.Multiaddr {

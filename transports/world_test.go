@@ -224,18 +224,14 @@ func (l *lobby) event(kind messages.EventKind, reason string) messages.Event {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for {
-		e, _, err := l.feed.Next(ctx)
-		if err != nil {
-			l.t.Fatalf("%s: no event %s: %v", reason, kind, err)
-		}
-		if e.Kind == kind {
-			if e.At.IsZero() {
-				l.t.Errorf("%s: the event has no time", reason)
-			}
-			return e
-		}
+	e, err := l.feed.Find(ctx, func(e messages.Event) bool { return e.Kind == kind })
+	if err != nil {
+		l.t.Fatalf("%s: no event %s: %v", reason, kind, err)
 	}
+	if e.At.IsZero() {
+		l.t.Errorf("%s: the event has no time", reason)
+	}
+	return e
 }
 
 // shown is what the only listener publishes.

@@ -306,23 +306,11 @@ func aBulkSenderDoesNotStarve(t *testing.T, k Subject) {
 	}))
 	w.B.Handle("/echo", EchoByTask)
 	stop := make(chan struct{})
-	stopped := make(chan struct{}, 8)
-	for range cap(stopped) {
-		s := w.A.Open("/sink")
-		w.Runtime.Pump("writer", func() {
-			defer func() { stopped <- struct{}{} }()
-			p := make([]byte, 1<<20)
-			for {
-				select {
-				case <-stop:
-					_ = s.Close()
-					return
-				default:
-					_, _ = s.Write(p)
-				}
-			}
-		}, nil)
+	streams := make([]*stream.Blocking, 8)
+	for i := range streams {
+		streams[i] = w.A.Open("/sink")
 	}
+	stopped := w.Pour(1<<20, stop, streams...)
 	s := w.A.Open("/echo")
 	p := make([]byte, 1)
 	var past []int64

@@ -1,10 +1,6 @@
 package muxtest
 
 import (
-	"errors"
-	"os"
-	"os/exec"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/stream"
+	"github.com/troupe-p2p/troupe/testkit/internal/plantedbug"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/tcp"
@@ -36,9 +33,6 @@ func TestTheSuiteRunsOverSockets(t *testing.T) {
 		Streams: 2000,
 	})
 }
-
-// mutantVar names the planted bug in a process of its own.
-const mutantVar = "TROUPE_TEST_MUTANT"
 
 // mutant is a bug in a muxer that is sound apart from it.
 type mutant struct {
@@ -197,7 +191,7 @@ func (s *badStream) TryWrite(p []byte) (int, error) {
 // TestTheSuiteHoldsAMuxer is what runs in the processes of the test below, with muxers that are not
 // sound; here it is a muxer with little to do.
 func TestTheSuiteHoldsAMuxer(t *testing.T) {
-	m, bad := mutants[os.Getenv(mutantVar)]
+	m, bad := mutants[plantedbug.Named()]
 	s := Yamux()
 	if m.muxed {
 		s = Native()
@@ -217,21 +211,7 @@ func TestTheSuiteFindsPlantedBugs(t *testing.T) {
 	for name, m := range mutants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			which := "^TestTheSuiteHoldsAMuxer$/" + m.found
-			// #nosec G204: this very program
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", which, "-test.timeout", "120s")
-			cmd.Env = append(os.Environ(), mutantVar+"="+name)
-			out, err := cmd.CombinedOutput()
-			var exit *exec.ExitError
-			if err == nil || !errors.As(err, &exit) {
-				t.Fatalf("it was not found: %v", err)
-			}
-			for line := range strings.Lines(string(out)) {
-				if strings.Contains(line, "--- FAIL") && strings.Contains(line, m.found) {
-					return
-				}
-			}
-			t.Errorf("it was found, but not by the test of %q:\n%s", m.found, out)
+			plantedbug.Found(t, name, "^TestTheSuiteHoldsAMuxer$/"+m.found, m.found)
 		})
 	}
 }

@@ -70,6 +70,29 @@ func NewWorld(t testing.TB, s Subject, set Setup) *World {
 	return w
 }
 
+// Pour writes to streams, size bytes at a time, until stop, and closes them then. done has a value for
+// each that ended, its first error.
+func (w *World) Pour(size int, stop <-chan struct{}, streams ...*stream.Blocking) (done <-chan error) {
+	all := make(chan error, len(streams))
+	for _, s := range streams {
+		w.Runtime.Pump("writer", func() {
+			p := make([]byte, size)
+			var err error
+			for err == nil {
+				select {
+				case <-stop:
+					all <- s.Close()
+					return
+				default:
+					_, err = s.Write(p)
+				}
+			}
+			all <- err
+		}, nil)
+	}
+	return all
+}
+
 // Elapse lets d pass on the virtual clock of a bubble of testing/synctest, and everything happen
 // that is due by then. Anywhere else it panics.
 func Elapse(d time.Duration) {

@@ -211,9 +211,15 @@ func muxHalfClose(t *testing.T, p *muxedTest) {
 	if got := sb.waitClosed(t); string(got) != "question" {
 		t.Errorf("B got %q", got)
 	}
-	sendStream(t, b, sb, []byte("answer"))
+	answerOn(t, b, sb, sa, "answer")
+}
+
+// answerOn is B's direction of a stream, to its end.
+func answerOn(t *testing.T, b conduit.MuxedStream, sb, sa *StreamSink, answer string) {
+	t.Helper()
+	sendStream(t, b, sb, []byte(answer))
 	_ = b.CloseWrite()
-	if got := sa.waitClosed(t); string(got) != "answer" {
+	if got := sa.waitClosed(t); string(got) != answer {
 		t.Errorf("A got %q", got)
 	}
 	sa.check(t)
@@ -238,13 +244,7 @@ func muxCloseRead(t *testing.T, p *muxedTest) {
 	if n, err := a.TryWrite([]byte("x")); err == nil {
 		t.Errorf("A writes on: %d bytes", n)
 	}
-	sendStream(t, b, sb, []byte("the other direction"))
-	_ = b.CloseWrite()
-	if got := sa.waitClosed(t); string(got) != "the other direction" {
-		t.Errorf("A got %q", got)
-	}
-	sa.check(t)
-	sb.check(t)
+	answerOn(t, b, sb, sa, "the other direction")
 }
 
 func muxBindLate(t *testing.T, p *muxedTest) {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
-	"os/exec"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,14 +11,12 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/testkit/internal/plantedbug"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/memory"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
-
-// mutantVar names the planted bug in a process of its own.
-const mutantVar = "TROUPE_TEST_MUTANT"
 
 // mutant is a bug put between a sound transport and the suite.
 type mutant struct {
@@ -246,7 +241,7 @@ func subject(m mutant, muxed bool) Subject {
 // TestTheSuiteHoldsASoundTransport is also what runs in the processes of the test below, with a
 // transport that is not sound.
 func TestTheSuiteHoldsASoundTransport(t *testing.T) {
-	m, bad := mutants[os.Getenv(mutantVar)]
+	m, bad := mutants[plantedbug.Named()]
 	if bad {
 		patience = time.Second
 	}
@@ -262,21 +257,7 @@ func TestTheSuiteFindsPlantedBugs(t *testing.T) {
 	for name, m := range mutants {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			which := "^TestTheSuiteHoldsASoundTransport$/./(raw|muxed|transport|one_kind)/" + m.found
-			// #nosec G204: this very program
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", which, "-test.timeout", "120s")
-			cmd.Env = append(os.Environ(), mutantVar+"="+name)
-			out, err := cmd.CombinedOutput()
-			var exit *exec.ExitError
-			if err == nil || !errors.As(err, &exit) {
-				t.Fatalf("it was not found: %v", err)
-			}
-			for line := range strings.Lines(string(out)) {
-				if strings.Contains(line, "--- FAIL") && strings.Contains(line, m.found) {
-					return
-				}
-			}
-			t.Errorf("it was found, but not by the test of %q:\n%s", m.found, out)
+			plantedbug.Found(t, name, "^TestTheSuiteHoldsASoundTransport$/./(raw|muxed|transport|one_kind)/"+m.found, m.found)
 		})
 	}
 }
