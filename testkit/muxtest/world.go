@@ -173,6 +173,9 @@ func (w *World) side(name string, l *messages.Link) *Side {
 	}
 }
 
+// over follows all that a session has said.
+type over struct{}
+
 // spawn starts the side's supervisor with its session.
 func (s *Side) spawn(set Setup) {
 	s.w.t.Helper()
@@ -200,6 +203,9 @@ func (s *Side) spawn(set Setup) {
 			s.mu.Unlock()
 			streams.Close()
 			buffers.Close()
+			// It has overtaken what the session said of its end.
+			_ = actors.Self[any](ctx).Control(&over{})
+		case *over:
 			close(s.Gone)
 		case *messages.ConnEnded:
 			s.mu.Lock()
