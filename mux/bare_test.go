@@ -2,10 +2,13 @@ package mux_test
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
 	"github.com/troupe-p2p/troupe/testkit/muxtest"
@@ -102,6 +105,40 @@ func newRemote(w *muxtest.World) remote {
 		return m
 	}
 	return newYamuxRemote(w)
+}
+
+// recorder is a Raw conduit that counts writes and notes how it was ended.
+type recorder struct {
+	conduit.Raw
+	writes        atomic.Int32
+	closed, reset atomic.Bool
+}
+
+func (e *recorder) TryWrite(p []byte) (int, error) {
+	e.writes.Add(1)
+	return e.Raw.TryWrite(p)
+}
+
+func (e *recorder) Close() error {
+	e.closed.Store(true)
+	return e.Raw.Close()
+}
+
+func (e *recorder) Reset() error {
+	e.reset.Store(true)
+	return e.Raw.Close()
+}
+
+// record notes what the second side of a link does with it.
+func record(s muxtest.Subject) (*recorder, muxtest.Subject) {
+	end := &recorder{}
+	s.Link = func(t testing.TB, rt *actors.Runtime, o muxtest.LinkOptions) (a, b *messages.Link) {
+		a, b = muxtest.RawLink(t, rt, o)
+		end.Raw = b.Secured.Raw
+		b.Secured.Raw = end
+		return a, b
+	}
+	return end, s
 }
 
 // ---- over yamux ----

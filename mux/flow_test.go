@@ -41,6 +41,33 @@ func TestProbeWaitsForASignOfLife(t *testing.T) {
 	})
 }
 
+func TestARequestLeavesInOneWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end, subject := record(raw)
+		w := muxtest.NewWorld(t, subject, muxtest.Setup{})
+		w.A.Handle("/sink", muxtest.RunHandler(func(_ ctx, s *stream.Blocking) { _, _ = io.Copy(io.Discard, s) }))
+		synctest.Wait()
+		wrote := func(why string, want int32) {
+			t.Helper()
+			synctest.Wait()
+			if n := end.writes.Swap(0); n != want {
+				t.Errorf("%s: %d writes, want %d", why, n, want)
+			}
+		}
+		end.writes.Store(0) // of pings
+		s := w.B.Open("/sink")
+		wrote("the remote hears of it with the request", 0)
+		if _, err := s.Write([]byte("a request")); err != nil {
+			t.Fatal(err)
+		}
+		wrote("SYN, proposal and request", 1)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wrote("the end", 1)
+	})
+}
+
 func TestWindowsTakeTheirMemoryFromTheNode(t *testing.T) {
 	w := muxtest.NewWorld(t, raw, muxtest.Setup{Buffers: 3 << 20, Bulk: true, Config: mux.Config{}})
 	w.B.Handle("/sink", muxtest.RunHandler(func(_ ctx, s *stream.Blocking) { _, _ = io.Copy(io.Discard, struct{ io.Reader }{s}) }))

@@ -7,28 +7,56 @@ import (
 
 var noTime time.Time
 
-// OpenStream opens a stream and returns its ID. Data may be written at once; the SYN rides on
-// the stream's first frame. While OpenBacklog streams are not acknowledged it answers
-// ErrOpenBacklog: a StreamAcked or StreamClosed event makes room.
+// maxHeldSYNs is how many streams that were opened lazily may wait for their first frame. Each counts
+// in the backlog of streams that are not acknowledged, and nobody may ever write to it.
+const maxHeldSYNs = 16
+
+// OpenStream opens a stream and returns its ID. Data may be written at once, and the SYN rides on it
+// then. While OpenBacklog streams are not acknowledged it answers ErrOpenBacklog: a StreamAcked or
+// StreamClosed event makes room.
 func (s *Session) OpenStream(now time.Time) (uint32, error) {
+	st, err := s.open(now)
+	if err != nil {
+		return 0, err
+	}
+	s.controlq.push(st)
+	return st.id, nil
+}
+
+// OpenLazily is OpenStream for a caller that is about to write: the remote hears of the stream with
+// its first frame, unless too many others wait for theirs.
+func (s *Session) OpenLazily(now time.Time) (uint32, error) {
+	st, err := s.open(now)
+	if err != nil {
+		return 0, err
+	}
+	if s.heldSYNs < maxHeldSYNs && s.room(st) <= 0 {
+		st.heldSYN = true
+		s.heldSYNs++
+	} else {
+		s.controlq.push(st)
+	}
+	return st.id, nil
+}
+
+func (s *Session) open(now time.Time) (*stream, error) {
 	s.now = now
 	switch {
 	case s.err != nil:
-		return 0, s.err
+		return nil, s.err
 	case s.remoteGone != nil:
-		return 0, s.remoteGone
+		return nil, s.remoteGone
 	case s.draining:
-		return 0, &GoAwayError{Code: GoAwayNormal}
+		return nil, &GoAwayError{Code: GoAwayNormal}
 	case s.nextID >= math.MaxUint32-1:
-		return 0, ErrStreamsExhausted
+		return nil, ErrStreamsExhausted
 	case s.unacked >= s.cfg.OpenBacklog:
-		return 0, ErrOpenBacklog
+		return nil, ErrOpenBacklog
 	}
 	st := s.newStream(s.nextID, false)
 	s.nextID += 2
 	st.wantSYN = true
-	s.controlq.push(st)
-	return st.id, nil
+	return st, nil
 }
 
 // Accept acknowledges an inbound stream. Writing to it does so too.

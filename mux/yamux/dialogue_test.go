@@ -448,6 +448,46 @@ func TestErrorsSayWhoIsGuilty(t *testing.T) {
 	}
 }
 
+func TestALazyOpenIsAnnouncedByItsFirstFrame(t *testing.T) {
+	x := newScript(t, Config{OpenBacklog: 100}, Client)
+	open := func() uint32 {
+		id, err := x.s.OpenLazily(x.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	first, second, third := open(), open(), open()
+	x.want("nothing is said of them")
+	if err := x.s.Write(x.now, second, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	x.want("data", "data SYN 3 5")
+	if err := x.s.CloseWrite(x.now, first); err != nil {
+		t.Fatal(err)
+	}
+	x.want("an end", "window SYN FIN 1 0")
+	x.s.Reset(x.now, third, 7)
+	x.want("one that the remote never heard of")
+	for range maxHeldSYNs {
+		open()
+	}
+	x.want("as many as may wait")
+	open()
+	x.want("one more", "window SYN 39 0")
+	if err := x.s.Write(x.now, 9, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	x.want("makes room", "data SYN 9 1")
+	open()
+	x.want("for another")
+	wide := newScript(t, Config{InitialWindow: 1 << 20}, Client)
+	if _, err := wide.s.OpenLazily(wide.now); err != nil {
+		t.Fatal(err)
+	}
+	wide.want("a wider first window is told at once", "window SYN 1 786432")
+}
+
 func TestACancelledBodyThatWasInLineLeavesItsSYNBehind(t *testing.T) {
 	x := newScript(t, Config{}, Client)
 	var ids [2]uint32

@@ -40,6 +40,7 @@ type Session struct {
 	nextID              uint32
 	inbound             int // open streams of the remote's
 	unaccepted, unacked int
+	heldSYNs            int
 	held, grown         int // sums over streams: bytes not consumed, windows above ProtocolWindow
 	windowBudget, short int
 	remoteGone          *GoAwayError

@@ -76,7 +76,7 @@ func (s *Session) nextUpdate() (Header, bool) {
 		if opening && st.links[dataQueue].in && s.room(st) <= 0 {
 			continue // no credit to tell: the flags ride on the data
 		}
-		h := Header{Type: TypeWindowUpdate, ID: st.id, Flags: st.takeOpening()}
+		h := Header{Type: TypeWindowUpdate, ID: st.id, Flags: s.takeOpening(st)}
 		if opening || st.wantCredit {
 			h.Length = s.takeCredit(st)
 		}
@@ -93,9 +93,10 @@ func (s *Session) nextUpdate() (Header, bool) {
 }
 
 // takeOpening returns the flags that the first frame of a stream carries.
-func (st *stream) takeOpening() Flags {
+func (s *Session) takeOpening(st *stream) Flags {
 	var f Flags
 	if st.wantSYN {
+		s.letSYNGo(st)
 		st.wantSYN, st.announced = false, true
 		f |= FlagSYN
 	}
@@ -114,7 +115,7 @@ func (s *Session) nextData() (Header, []byte, bool) {
 	}
 	rest := st.body[st.sent:]
 	n := min(len(rest), s.cfg.MaxFrame, int(st.sendWindow))
-	h := Header{Type: TypeData, Flags: st.takeOpening(), ID: st.id, Length: uint32(n)}
+	h := Header{Type: TypeData, Flags: s.takeOpening(st), ID: st.id, Length: uint32(n)}
 	st.sent += n
 	st.sendWindow -= uint32(n)
 	st.used = true

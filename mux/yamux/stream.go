@@ -14,6 +14,7 @@ type stream struct {
 
 	// What the next frame of the stream must carry.
 	wantSYN, wantACK, wantFIN, wantCredit bool
+	heldSYN                               bool // for the first frame
 
 	// Sending.
 	body         []byte // borrowed from the caller of Write; nil when there is none
@@ -78,6 +79,7 @@ func (s *Session) drop(st *stream) {
 	delete(s.streams, st.id)
 	s.controlq.remove(st)
 	s.dataq.remove(st)
+	s.letSYNGo(st)
 	if s.body.st == st {
 		s.body.st = nil // the rest of the frame is skipped
 	}
@@ -119,6 +121,14 @@ func (s *Session) ack(st *stream) bool {
 	s.prove()
 	s.events.push(Event{Kind: StreamAcked, ID: st.id})
 	return true
+}
+
+// letSYNGo takes st off the number of those whose SYN waits.
+func (s *Session) letSYNGo(st *stream) {
+	if st.heldSYN {
+		st.heldSYN = false
+		s.heldSYNs--
+	}
 }
 
 // accept notes that the caller takes an inbound stream; the next frame tells the remote.
