@@ -44,6 +44,7 @@ type cell struct {
 	born   int64
 	worker *worker // mu: who runs the turn
 	cur    any     // turn: the message in hand
+	more   bool    // turn: others waited when it was taken
 	x      *extras // mu for the pointer; see there
 }
 

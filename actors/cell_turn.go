@@ -72,6 +72,7 @@ func (c *cell) inlineTurn(m any) {
 		c.mu.Unlock()
 		c.rt.host.schedule(c)
 	}()
+	c.more = false
 	c.user(m)
 	clean = true
 }
@@ -94,14 +95,19 @@ func (c *cell) take() (any, takeKind) {
 			c.sys = nil
 		}
 		c.sysSeq++
+		c.more = false
 		return m, takeSystem
 	}
 	if !c.susp && !c.dead {
 		if c.control.n > 0 {
-			return c.control.pop(c.rt.host.nano), takeUser
+			m := c.control.pop(c.rt.host.nano)
+			c.more = c.control.sure() || c.data.sure()
+			return m, takeUser
 		}
 		if c.data.n > 0 {
-			return c.data.pop(c.rt.host.nano), takeUser
+			m := c.data.pop(c.rt.host.nano)
+			c.more = c.data.sure()
+			return m, takeUser
 		}
 	}
 	if c.abandonedHere() {

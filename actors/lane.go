@@ -54,6 +54,15 @@ func (l *lane) pop(now func() int64) any {
 	return m
 }
 
+// sure says that what comes next is a message for the actor. An envelope may turn out to be empty.
+func (l *lane) sure() bool {
+	if l.n == 0 {
+		return false
+	}
+	_, e := l.ring[l.head].(envelope)
+	return !e
+}
+
 // replace puts m in the place of the newest queued message for which same is true.
 func (l *lane) replace(m any, same func(any) bool) (old any, ok bool) {
 	for i := l.n - 1; i >= 0; i-- {

@@ -198,6 +198,36 @@ func TestStopAfterLetsControlThroughAndNotData(t *testing.T) {
 	}
 }
 
+// void is an envelope with nothing in it when it is opened.
+type void struct{}
+
+func (void) open(*cell) (any, bool) { return nil, false }
+
+func TestMoreIsSaidOnlyOfAMessageThatFollows(t *testing.T) {
+	rt, h := standStill(t)
+	var got []bool
+	r := root(t, rt, Spec{Name: "a", Inline: true, New: func() actor.Actor {
+		return fn(func(ctx actor.Context) {
+			if _, ok := ctx.Message().(int); ok {
+				got = append(got, More(ctx))
+			}
+		})
+	}})
+	h.settle()
+	_ = r.Send(1)
+	_ = r.Control(2)
+	_ = r.Control(3)
+	h.settle()
+	_ = r.Offer(4)
+	_ = r.Send(5)
+	_ = r.c.postData(void{})
+	_ = r.Send(6)
+	h.settle()
+	if want := "[true true false false false false]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
 func TestOfferRunsTheTurnOfAnIdleActorHereAndKeepsTheOrder(t *testing.T) {
 	rt, h := standStill(t)
 	var got []int

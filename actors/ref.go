@@ -152,6 +152,14 @@ func Self[M any](ctx actor.Context) Ref[M] { return Ref[M]{c: cellOf(ctx)} }
 // actor understands. For the places where references are handed out.
 func Cast[N, M any](r Ref[M]) Ref[N] { return Ref[N](r) }
 
+// More says that another message waited behind the one in hand when that was taken. Its turn follows,
+// unless the actor fails or is stopped first: what can wait for it costs less there, with what that
+// one adds to it.
+func More(ctx actor.Context) bool {
+	c := cellOf(ctx)
+	return c != nil && c.more
+}
+
 // RuntimeOf is the runtime of the actor whose turn this is.
 func RuntimeOf(ctx actor.Context) *Runtime {
 	if c := cellOf(ctx); c != nil {

@@ -10,13 +10,15 @@ import (
 // threaded; every method belongs to the Session's turn. After any input: next until false, then
 // flush, and again while flush reports that it did something.
 type muxer interface {
-	// input takes a message of the conduit's sink; false if it is none.
-	input(now time.Time, m any) bool
+	// input takes a message of the conduit's sink; others are none of its business.
+	input(now time.Time, m any)
 	timeout(now time.Time)
 	next(now time.Time) (event, bool)
 	// flush gives the conduit what there is to send and takes it off budget. With a budget
 	// that is used up it stops; the rest is for another turn.
 	flush(now time.Time, budget *int) (again bool)
+	// small says that what flush would send is little: it may wait for more.
+	small() bool
 	// busy says that the conduit has not taken everything yet.
 	busy() bool
 	deadline() (time.Time, bool)

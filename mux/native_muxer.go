@@ -61,12 +61,12 @@ func (m *nativeMuxer) add(s conduit.MuxedStream) *native {
 
 func (m *nativeMuxer) tell(e event) { m.events = append(m.events, e) }
 
-func (m *nativeMuxer) input(_ time.Time, msg any) bool {
+func (m *nativeMuxer) input(_ time.Time, msg any) {
 	switch msg := msg.(type) {
 	case *nativeAccepted:
 		if m.over {
 			_ = msg.s.Reset(0)
-			return true
+			return
 		}
 		m.tell(event{kind: yamux.StreamOpened, id: m.add(msg.s).id})
 	case *nativeCanOpen:
@@ -94,10 +94,7 @@ func (m *nativeMuxer) input(_ time.Time, msg any) bool {
 			m.tell(event{kind: yamux.StreamReset, id: n.id, code: msg.code, remote: msg.remote, err: clean.Error(msg.err)})
 			m.gone(n)
 		})
-	default:
-		return false
 	}
-	return true
 }
 
 func (m *nativeMuxer) data(id uint64, b *buf.Buf) {
@@ -204,6 +201,7 @@ func (m *nativeMuxer) unhold() {
 }
 
 func (m *nativeMuxer) flush(time.Time, *int) bool    { return len(m.events) > 0 }
+func (m *nativeMuxer) small() bool                   { return false }
 func (m *nativeMuxer) busy() bool                    { return false }
 func (m *nativeMuxer) timeout(time.Time)             {}
 func (m *nativeMuxer) deadline() (time.Time, bool)   { return time.Time{}, false }

@@ -32,6 +32,7 @@ type output struct {
 	plain    *buf.Buf // small frames, not sealed yet
 	out      *buf.Buf // sealed
 	inflight *buf.Buf // lent to the conduit by Drain
+	large    bool     // a body was written since the last flush that is sealed by itself
 	since    time.Time
 	fault    error // the conduit takes nothing any more
 }
@@ -43,6 +44,7 @@ func (m *rawMuxer) flush(now time.Time, budget *int) (again bool) {
 	if m.closed || m.inflight != nil || m.fault != nil || *budget <= 0 {
 		return false
 	}
+	m.large = false
 	alive := m.core.Err() == nil
 	n, full := m.gather(now)
 	if n == 0 || full {
@@ -55,7 +57,8 @@ func (m *rawMuxer) flush(now time.Time, budget *int) (again bool) {
 	return n > 0 || alive && m.core.Err() != nil
 }
 
-func (m *rawMuxer) busy() bool { return m.inflight != nil }
+func (m *rawMuxer) busy() bool  { return m.inflight != nil }
+func (m *rawMuxer) small() bool { return !m.large && m.core.Err() == nil }
 
 // gather takes frames and says how many there were, and whether it stopped because that is
 // enough for a write.

@@ -68,13 +68,13 @@ func (m *rawMuxer) start(ref actors.Ref[any]) {
 	m.raw.Bind(m.sink, readCredits)
 }
 
-func (m *rawMuxer) input(now time.Time, msg any) bool {
+func (m *rawMuxer) input(now time.Time, msg any) {
 	switch msg := msg.(type) {
 	case *buf.Buf:
 		if m.closed || m.core.Err() != nil {
 			// Nothing more is read, and the conduit gets no credit for more.
 			msg.Release()
-			return true
+			return
 		}
 		m.in = msg
 		m.rx.Feed(msg.B)
@@ -84,15 +84,12 @@ func (m *rawMuxer) input(now time.Time, msg any) bool {
 		m.inflight = nil
 		if msg.err != nil {
 			m.writeFailed(now, msg.err)
-			return true
+			return
 		}
 		m.core.HandleDrained(now)
 	case *ended:
 		m.core.HandleClosed(now, msg.err)
-	default:
-		return false
 	}
-	return true
 }
 
 func (m *rawMuxer) next(now time.Time) (event, bool) {
@@ -149,7 +146,7 @@ func (m *rawMuxer) timeout(now time.Time) {
 }
 
 func (m *rawMuxer) open(now time.Time) (uint64, bool, error) {
-	id, err := m.core.OpenStream(now)
+	id, err := m.core.OpenLazily(now)
 	return uint64(id), errors.Is(err, yamux.ErrOpenBacklog), err
 }
 func (m *rawMuxer) accept(now time.Time, id uint64) { m.core.Accept(now, uint32(id)) }
@@ -157,6 +154,7 @@ func (m *rawMuxer) refuse(now time.Time, id uint64, code uint32) {
 	m.core.Refuse(now, uint32(id), code)
 }
 func (m *rawMuxer) write(now time.Time, id uint64, p []byte) error {
+	m.large = m.large || len(p) > smallBody
 	return m.core.Write(now, uint32(id), p)
 }
 func (m *rawMuxer) cancelWrite(id uint64) int { return m.core.CancelWrite(uint32(id)) }

@@ -47,6 +47,8 @@ const (
 	maxWaiting = 1 << 16
 	// maxOpens is how many requests for streams may wait for the remote to acknowledge others.
 	maxOpens = 4096
+	// heldMax is how many turns in a row may leave their output to the next one.
+	heldMax = 32
 	// turnMax is how much is sent in one turn before others get a chance.
 	turnMax = 512 << 10
 )
@@ -69,6 +71,7 @@ type Session struct {
 	self    actors.Ref[messages.Session]
 	m       muxer
 	timer   *actors.Timer
+	held    int  // turns whose output waits for the next one
 	budget  int  // of the turn, in bytes; here, since a variable of the turn would be allocated
 	resume  bool // a message is under way to go on where the last turn was cut short
 	streams map[uint64]*entry
@@ -139,6 +142,7 @@ func (s *Session) Receive(ctx actor.Context) {
 			return
 		}
 	case *closeNow:
+		s.exchange(ctx, now, false) // last words that were held
 		s.closeConn(now, m.CloseConn)
 	case *leave:
 		s.leaveOrWait(ctx, now)
@@ -148,12 +152,15 @@ func (s *Session) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		s.stopping(now)
 		return
+	case *actor.Stopped:
+		return
 	case *actor.Terminated:
 		s.actors--
 	default:
-		if s.m == nil || !s.m.input(now, m) {
+		if s.m == nil {
 			return
 		}
+		s.m.input(now, m)
 	}
 	s.drain(ctx, now)
 }
@@ -198,18 +205,10 @@ func (s *Session) start(ctx actor.Context, now time.Time) {
 
 // drain takes every output of the muxer before the next input comes.
 func (s *Session) drain(ctx actor.Context, now time.Time) {
-	s.budget = turnMax
-	for {
-		for e, ok := s.m.next(now); ok; e, ok = s.m.next(now) {
-			s.event(ctx, now, e)
-		}
-		if s.m.flush(now, &s.budget) {
-			continue
-		}
-		if !s.left || s.over || len(s.streams) > 0 {
-			break
-		}
+	s.exchange(ctx, now, true)
+	if s.left && !s.over && len(s.streams) == 0 {
 		s.m.end(now, yamux.GoAwayNormal, "") // the remote wants no more streams, and there are none
+		s.exchange(ctx, now, false)
 	}
 	if s.budget <= 0 && !s.resume && !s.m.busy() {
 		s.resume = true
@@ -228,6 +227,30 @@ func (s *Session) drain(ctx actor.Context, now time.Time) {
 	if ok {
 		s.timer.Set(t)
 	}
+}
+
+// exchange passes on what the muxer has to say, to the streams and to the conduit.
+func (s *Session) exchange(ctx actor.Context, now time.Time, mayHold bool) {
+	s.budget = turnMax
+	for {
+		for e, ok := s.m.next(now); ok; e, ok = s.m.next(now) {
+			s.event(ctx, now, e)
+		}
+		if mayHold && s.hold(ctx) || !s.m.flush(now, &s.budget) {
+			return
+		}
+	}
+}
+
+// hold says that a turn which follows at once will send what there is: the small frames of many
+// streams share a record and a write then.
+func (s *Session) hold(ctx actor.Context) bool {
+	if actors.More(ctx) && s.held < heldMax && !s.over && s.m.small() {
+		s.held++
+		return true
+	}
+	s.held = 0
+	return false
 }
 
 func (s *Session) timeouts(now time.Time) {
