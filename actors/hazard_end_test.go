@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -297,5 +298,29 @@ func TestGoexitInReceiveIsAFailure(t *testing.T) {
 				t.Fatal("nobody noticed")
 			}
 		})
+	}
+}
+
+func TestTheRegistryIsSmallAndFindsEveryActor(t *testing.T) {
+	rt := run(t)
+	reg := rt.sys.ProcessRegistry
+	if n := cap(reg.LocalPIDs.LocalPIDs); n != registryMaps {
+		t.Errorf("%d maps, want %d", n, registryMaps)
+	}
+	var refs []Ref[any]
+	for i := range 1000 {
+		refs = append(refs, root(t, rt, spec(fmt.Sprint("a", i), nil)))
+	}
+	for _, r := range refs {
+		if _, ok := reg.GetLocal(r.PID().Id); !ok {
+			t.Fatalf("%s is not there", r.Path())
+		}
+	}
+	for _, r := range refs {
+		r.Stop()
+		within(t, "end", r.Done())
+		if _, ok := reg.GetLocal(r.PID().Id); ok {
+			t.Fatalf("%s is still there", r.Path())
+		}
 	}
 }

@@ -92,6 +92,10 @@ func newRuntime(h host, inline bool, o Options) *Runtime {
 	rt.idle = sync.NewCond(&rt.mu)
 	rt.reaper.rt, rt.reaper.after = rt, o.StuckAfter
 	rt.sys = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return o.Logger }))
+	// proto.actor makes 1,024 maps of 32 small maps each: 2.7 MB before there is any actor, and a map
+	// that is hardly used for almost every one of the first thousands.
+	pids := rt.sys.ProcessRegistry.LocalPIDs
+	pids.LocalPIDs = slices.Clone(pids.LocalPIDs[:registryMaps])
 	// A random address: a PID decoded from the wire must never look local.
 	var token [16]byte
 	_, _ = io.ReadFull(rand.Reader, token[:])
@@ -102,6 +106,9 @@ func newRuntime(h host, inline bool, o Options) *Runtime {
 	}
 	return rt
 }
+
+// registryMaps is how many maps of 32 shards, each with a lock, hold the actors of a runtime.
+const registryMaps = 8
 
 // System is proto.actor's own view of the runtime, for code that needs PIDs. Shutdown must not
 // be called on it.

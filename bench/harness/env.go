@@ -31,7 +31,7 @@ type Config struct {
 	Rounds int
 	// Out is the file for the results; plots go beside it. Default: none.
 	Out string
-	// Profiles is a folder for profiles of both processes of each transfer. Default: none.
+	// Profiles is a folder for profiles of both processes of each measure. Default: none.
 	Profiles string
 	// Table takes the results, Log what happens meanwhile. Default: nobody.
 	Table, Log io.Writer

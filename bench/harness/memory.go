@@ -43,8 +43,14 @@ func memoryConns(n int) func(context.Context, *env, side) (values, error) {
 			if err != nil {
 				return nil, err
 			}
+			if err := p.profile(ctx, "memory-conns."+s.server); err != nil {
+				return nil, err
+			}
 			after, err := p.after(ctx, control.Request{Cmd: control.Crowd, Count: n}, warmup+n)
 			if err != nil {
+				return nil, err
+			}
+			if err := p.profile(ctx, "memory-conns."+s.server); err != nil {
 				return nil, err
 			}
 			v := each(before, after, n)
@@ -74,8 +80,14 @@ func memoryStreams(n int) func(context.Context, *env, side) (values, error) {
 			if err != nil {
 				return nil, err
 			}
+			if err := p.profile(ctx, "memory-streams."+s.server); err != nil {
+				return nil, err
+			}
 			after, err := p.after(ctx, control.Request{Cmd: control.Hold, Streams: n}, 1)
 			if err != nil {
+				return nil, err
+			}
+			if err := p.profile(ctx, "memory-streams."+s.server); err != nil {
 				return nil, err
 			}
 			return each(before, after, n), nil
