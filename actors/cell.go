@@ -86,6 +86,7 @@ type extras struct {
 	timers   *Timer
 	watchers []*actor.PID
 	info     []KeyValue
+	about    func() []KeyValue // see Describe
 	history  History // the supervisor's turn
 	last     *PanicError
 	failures uint32

@@ -39,6 +39,27 @@ func Publish(ctx actor.Context, key, value string) {
 	}
 }
 
+// Describe sets what to show on the actor's node of the tree before what it has published. f is
+// called when somebody looks, also after the actor's end, on any goroutine: it may use only what
+// never changes. For the many actors at which hardly anybody looks.
+func Describe(ctx actor.Context, f func() []KeyValue) {
+	if c := cellOf(ctx); c != nil {
+		c.mu.Lock()
+		c.ext().about = f
+		c.mu.Unlock()
+	}
+}
+
+// described is what an actor shows.
+func (rt *Runtime) described(path string, about func() []KeyValue, published []KeyValue) []KeyValue {
+	if about == nil {
+		return published
+	}
+	var out []KeyValue
+	rt.guard(path, nil, func() { out = about() })
+	return append(slices.Clip(out), published...)
+}
+
 // Node is one actor or task of the tree at one moment.
 type Node struct {
 	Path      string
@@ -133,6 +154,10 @@ func (rt *Runtime) tree(under string, withStacks bool) Tree {
 	slices.SortFunc(t.Orphans, byPath)
 	slices.SortFunc(t.Strays, byPath)
 	t.Dead, t.Failures = rt.graves.list(mine)
+	for i := range t.Dead {
+		d := &t.Dead[i]
+		d.Info, d.about = rt.described(d.Path, d.about, d.Info), nil
+	}
 	return t
 }
 
@@ -155,7 +180,9 @@ func (c *cell) node() Node {
 		n.Running = time.Duration(now - c.turnAt)
 	}
 	var tasks []*Task
+	var about func() []KeyValue
 	if x := c.x; x != nil {
+		about = x.about
 		n.Restarts, n.Failures, n.Refused = int(x.restarts), int(x.failures), x.refused
 		n.Last, n.Info = x.last, x.info
 		if x.parked > now {
@@ -166,6 +193,7 @@ func (c *cell) node() Node {
 		}
 	}
 	c.mu.Unlock()
+	n.Info = c.rt.described(n.Path, about, n.Info)
 	for _, k := range c.childrenInOrder() {
 		n.Children = append(n.Children, k.node())
 	}
@@ -251,6 +279,8 @@ type Grave struct {
 	Restarts int
 	Err      error      // see End.Err
 	Info     []KeyValue // what it showed last
+
+	about func() []KeyValue
 }
 
 // graveyard remembers the last dead and the last failures, else the interesting ones vanish.
@@ -273,7 +303,7 @@ func (g *graveyard) bury(rt *Runtime, c *cell, why error) {
 	e := Grave{Path: c.path(), Kind: c.pol.Kind, At: rt.host.now(), Lived: time.Duration(rt.host.nano() - c.born), Err: why}
 	c.mu.Lock()
 	if c.x != nil {
-		e.Restarts, e.Info = int(c.x.restarts), c.x.info
+		e.Restarts, e.Info, e.about = int(c.x.restarts), c.x.info, c.x.about
 	}
 	c.mu.Unlock()
 	g.mu.Lock()
@@ -299,17 +329,15 @@ func (g *graveyard) failure(e *PanicError) {
 	g.nextFail = (g.nextFail + 1) % failures
 }
 
-func (g *graveyard) list(mine func(string) bool) ([]Grave, []*PanicError) {
+func (g *graveyard) list(mine func(string) bool) (dead []Grave, fails []*PanicError) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var dead []Grave
 	for i := range g.dead {
 		e := g.dead[(g.nextDead+len(g.dead)-1-i)%len(g.dead)]
 		if mine(e.Path) {
 			dead = append(dead, e)
 		}
 	}
-	var fails []*PanicError
 	for i := range g.fails {
 		e := g.fails[(g.nextFail+len(g.fails)-1-i)%len(g.fails)]
 		if mine(e.Path) {

@@ -72,6 +72,46 @@ func TestTheTreeShowsTheLivingAsTheyAre(t *testing.T) {
 	h.settle()
 }
 
+func TestADescriptionIsMadeForWhoLooks(t *testing.T) {
+	rt, h := standStill(t)
+	asked := 0
+	s := spec("a", nil)
+	s.Restart = Temporary
+	s.New = func() actor.Actor {
+		return fn(func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*actor.Started); ok {
+				Publish(ctx, "later", "x")
+				Describe(ctx, func() []KeyValue { asked++; return []KeyValue{{"peer", "y"}} })
+			}
+		})
+	}
+	r := root(t, rt, s)
+	bad := root(t, rt, spec("bad", func(ctx actor.Context) {
+		if _, ok := ctx.Message().(*actor.Started); ok {
+			Describe(ctx, func() []KeyValue { panic("in a description") })
+		}
+	}))
+	h.settle()
+	if asked != 0 {
+		t.Error("made for nobody")
+	}
+	want := []KeyValue{{"peer", "y"}, {"later", "x"}}
+	if n := rt.Tree("a").Roots[0]; !slices.Equal(n.Info, want) || asked != 1 {
+		t.Errorf("shows %v, asked %d times", n.Info, asked)
+	}
+	if n := rt.Tree("bad").Roots[0]; n.Info != nil || n.Phase != "alive" {
+		t.Errorf("one that panics shows %+v", n)
+	}
+	if r.c.build != nil || bad.c.build == nil {
+		t.Error("only an actor that may come back keeps what it was made from")
+	}
+	r.Stop()
+	h.settle()
+	if d := rt.Tree("a").Dead; len(d) != 1 || !slices.Equal(d[0].Info, want) || asked != 2 {
+		t.Errorf("the dead show %+v, asked %d times", d, asked)
+	}
+}
+
 // pass0 lets time pass while nobody gets a turn.
 func (h *virtual) pass0(d time.Duration) {
 	h.mu.Lock()

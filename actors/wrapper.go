@@ -29,6 +29,9 @@ func (w *wrapper) Receive(ctx actor.Context) {
 	}
 	if _, ok := ctx.Message().(*actor.Started); ok {
 		w.a = c.build()
+		if c.pol.Restart == Temporary {
+			c.build = nil // there is no other incarnation; what it was made from may go
+		}
 		w.a.Receive(ctx)
 		return
 	}

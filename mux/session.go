@@ -176,11 +176,12 @@ func (s *Session) start(ctx actor.Context, now time.Time) {
 	s.self = actors.Self[messages.Session](ctx)
 	s.timer = actors.NewTimer(ctx, &tick{})
 	c := s.cfg.Conn
-	actors.Publish(ctx, "peer", c.Peer.String())
-	actors.Publish(ctx, "remote", c.Remote.String())
-	actors.Publish(ctx, "direction", c.Direction.String())
-	actors.Publish(ctx, "security", c.Security)
-	actors.Publish(ctx, "muxer", c.Muxer)
+	actors.Describe(ctx, func() []actors.KeyValue {
+		return []actors.KeyValue{
+			{Key: "peer", Value: c.Peer.String()}, {Key: "remote", Value: c.Remote.String()},
+			{Key: "direction", Value: c.Direction.String()}, {Key: "security", Value: c.Security}, {Key: "muxer", Value: c.Muxer},
+		}
+	})
 	both := conduit.Conduit{Raw: s.cfg.Secured.Raw, Muxed: s.cfg.Muxed}
 	actors.OnEnd(s.self, func(err error) {
 		if errors.Is(err, actors.ErrAbandoned) {

@@ -77,8 +77,10 @@ func (a *streamActor) Receive(ctx actor.Context) {
 var errNoActor = errors.New("local: the stream's actor has ended")
 
 func (a *streamActor) start(ctx actor.Context) {
-	actors.Publish(ctx, "protocol", a.s.Protocol())
-	actors.Publish(ctx, "direction", a.s.Info().Direction.String())
+	protocol, direction := a.s.Protocol(), a.s.Info().Direction
+	actors.Describe(ctx, func() []actors.KeyValue {
+		return []actors.KeyValue{{Key: "protocol", Value: protocol}, {Key: "direction", Value: direction.String()}}
+	})
 	switch {
 	case a.h.Actor != nil:
 		a.spawn(ctx)

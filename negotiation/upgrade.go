@@ -177,7 +177,9 @@ func (u *upgrader) start(ctx actor.Context, now time.Time) error {
 	if ends.Direction == conduit.Outbound {
 		cfg.Role = upgrade.Dialer
 	}
-	actors.Publish(ctx, "remote", ends.Remote.String())
+	actors.Describe(ctx, func() []actors.KeyValue {
+		return []actors.KeyValue{{Key: "remote", Value: ends.Remote.String()}}
+	})
 	core, err := upgrade.New(cfg, now)
 	if err != nil {
 		return err

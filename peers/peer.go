@@ -150,7 +150,8 @@ func (p *peer) start(ctx actor.Context) {
 	p.coming = map[*messages.Link]struct{}{}
 	p.timer = actors.NewTimer(ctx, &tick{})
 	p.farewell(actors.ErrRestarting) // what the last incarnation did not get to
-	actors.Publish(ctx, "peer", p.id.String())
+	id := p.id
+	actors.Describe(ctx, func() []actors.KeyValue { return []actors.KeyValue{{Key: "peer", Value: id.String()}} })
 	_ = p.parent.Control(&messages.PeerStarted{Peer: p.id})
 }
 

@@ -90,7 +90,8 @@ func (d *dial) Receive(ctx actor.Context) {
 }
 
 func (d *dial) start(ctx actor.Context) {
-	actors.Publish(ctx, "addr", d.cfg.Addr.String())
+	addr := d.cfg.Addr
+	actors.Describe(ctx, func() []actors.KeyValue { return []actors.KeyValue{{Key: "addr", Value: addr.String()}} })
 	var t conduit.Transport
 	for _, o := range d.cfg.Transports {
 		if o.CanDial(d.cfg.Addr) {
