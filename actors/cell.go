@@ -87,7 +87,7 @@ type extras struct {
 	watchers []*actor.PID
 	info     []KeyValue
 	about    func() []KeyValue // see Describe
-	history  History // the supervisor's turn
+	history  History           // the supervisor's turn
 	last     *PanicError
 	failures uint32
 	restarts uint32
