@@ -123,7 +123,7 @@ func TestADialThatNobodyWaitsForStops(t *testing.T) {
 		"dial to whoever answers": func(w *world) (chan answer[*stream.Conn], context.CancelFunc) { return w.dial("", here) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				w := newWorld(t)
 				got, cancel := call(w)
 				a := next(t, "it begins", w.dials)
@@ -142,7 +142,7 @@ func TestADialThatNobodyWaitsForStops(t *testing.T) {
 }
 
 func TestADialGoesOnForThoseWhoStillWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		w := newWorld(t)
 		bob := person(t)
 		_, cancel := w.dial(bob, here)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -307,6 +308,15 @@ func (w *world) open(peer identity.ID, edit func(*messages.Open), as ...string) 
 			return m
 		})
 		return nil, err
+	})
+}
+
+// bubble runs f in virtual time, and then until proto.actor's throttle of dead letters ends: it has a
+// goroutine for a second.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { <-time.After(2 * time.Second) }) // behind the world's own
+		f(t)
 	})
 }
 
