@@ -56,8 +56,6 @@ func TestTimePassesQuickly(t *testing.T) {
 	t.Logf("%d nodes, %d connections, %d virtual hours: %v of real time, %.0f x, %d events, %.0f a second; heap %d KiB after an hour, %d KiB at half time and %d KiB at the end",
 		count, len(links), hours, took.Round(time.Millisecond), float64(hours)*3600/took.Seconds(), w.Sim.Steps()-steps,
 		float64(w.Sim.Steps()-steps)/took.Seconds(), early>>10, half>>10, heap()>>10)
-	// proto.actor keeps its actors in 32,768 small maps, each of which is made when it is first used:
-	// that is 8 MB which come with the first hours.
 	if late := heap(); late > early+early/4+4<<20 || late > half+half/20+1<<20 {
 		t.Errorf("memory grows: %d KiB after an hour, %d KiB at half time, %d KiB at the end", early>>10, half>>10, late>>10)
 	}
