@@ -29,7 +29,8 @@ type Pipe struct {
 	reader   sync.Mutex // one Read at a time
 	mu       sync.Mutex
 	chunks   []Chunk
-	off      int // into chunks[0]
+	head     int // the first of chunks that has not gone
+	off      int // into it
 	n        int
 	unsaid   int // read, not yet told
 	end      error
@@ -86,9 +87,9 @@ func (p *Pipe) Break(err error) (dropped int) {
 	if p.broken == nil {
 		p.broken = err
 	}
-	chunks := p.chunks
+	chunks := p.chunks[p.head:]
 	dropped = p.n + p.unsaid
-	p.chunks, p.n, p.off, p.unsaid = nil, 0, 0, 0
+	p.chunks, p.head, p.n, p.off, p.unsaid = nil, 0, 0, 0, 0
 	p.mu.Unlock()
 	for _, c := range chunks {
 		c.Release()
@@ -152,12 +153,12 @@ func (p *Pipe) Read(dst []byte) (int, error) {
 // copyOut is called with mu held.
 func (p *Pipe) copyOut(dst []byte) (n, tell int) {
 	for n < len(dst) && len(p.chunks) > 0 {
-		b := p.chunks[0].Bytes()
+		b := p.chunks[p.head].Bytes()
 		k := copy(dst[n:], b[p.off:])
 		n += k
 		p.off += k
 		if p.off == len(b) {
-			p.chunks[0].Release()
+			p.chunks[p.head].Release()
 			p.drop()
 			p.off = 0
 		}
@@ -173,13 +174,20 @@ func (p *Pipe) copyOut(dst []byte) (n, tell int) {
 // keptChunks is how long a list an empty pipe keeps for its next chunks.
 const keptChunks = 4
 
-// drop takes the first chunk off the list. The others move up, so that the list is used again
-// rather than made anew for every few chunks; there is at most a window of them.
+// drop takes the first chunk off the list, whose memory is used again rather than made anew for every
+// few chunks. The others move up once they are no more than those that have gone, so that each
+// moves once on the average.
 func (p *Pipe) drop() {
-	last := len(p.chunks) - 1
-	copy(p.chunks, p.chunks[1:])
-	p.chunks[last] = nil
-	if p.chunks = p.chunks[:last]; last == 0 && cap(p.chunks) > keptChunks {
+	p.chunks[p.head] = nil
+	p.head++
+	left := len(p.chunks) - p.head
+	if left > p.head {
+		return
+	}
+	copy(p.chunks, p.chunks[p.head:])
+	clear(p.chunks[left:])
+	p.chunks, p.head = p.chunks[:left], 0
+	if left == 0 && cap(p.chunks) > keptChunks {
 		p.chunks = nil
 	}
 }

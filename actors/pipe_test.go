@@ -175,6 +175,49 @@ func TestSmallPiecesShareChunks(t *testing.T) {
 }
 
 // Bytes and credit are conserved while a writer, a reader and a late break race.
+// A reader that has fallen behind catches up, while more comes: the list of chunks is taken off at
+// its front and used again.
+func TestALongListOfChunksKeepsItsOrder(t *testing.T) {
+	l := &ledger{}
+	p := run(t).NewPipe(l.make, 1, func(int) {})
+	next, want := byte(0), byte(0)
+	put := func(n int) {
+		for range n {
+			b := make([]byte, 64) // a chunk of its own
+			for i := range b {
+				b[i] = next
+			}
+			next++
+			if !p.Put(b) {
+				t.Fatal("refused")
+			}
+		}
+	}
+	get := func(n int) {
+		var b [64]byte
+		for range n {
+			if _, err := io.ReadFull(p, b[:]); err != nil || b[0] != want || b[63] != want {
+				t.Fatalf("got %d to %d, %v, want %d", b[0], b[63], err, want)
+			}
+			want++
+		}
+	}
+	put(1000)
+	for range 500 {
+		get(7)
+		put(6)
+	}
+	get(p.Len() / 64)
+	put(3)
+	get(3)
+	put(100)
+	get(30)
+	if n := p.Break(io.ErrClosedPipe); n < 70*64 {
+		t.Errorf("%d bytes were dropped, want those of 70 chunks", n)
+	}
+	l.check(t)
+}
+
 func TestAPipeUnderLoadLosesNothing(t *testing.T) {
 	rt := run(t)
 	for seed := range uint64(20) {
