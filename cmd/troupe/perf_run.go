@@ -76,7 +76,7 @@ func (p *perfRun) run(ctx context.Context) error {
 		p.out.write("\r\x1b[K")
 	}
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("local: interrupted after %d bytes up and %d down", p.last.Up, p.last.Down)
 	case err != nil:
 		return err
