@@ -49,6 +49,17 @@ func (s *System) OpenWith(ctx context.Context, peer identity.ID, o OpenOptions, 
 	case len(protocols) == 0:
 		return nil, ErrConfig.with(op, peer, errors.New("no protocol given"))
 	}
+	if session, ok := s.routes.To(peer); ok {
+		st, err := actors.AskInline(ctx, session, func(r actors.Reply[*stream.Stream]) messages.Session {
+			return &messages.OpenStream{Protocols: protocols, Confirm: o.Confirm, Handler: o.Handler, Reply: r}
+		})
+		switch {
+		case err == nil:
+			return st, nil
+		case !connGone(err):
+			return nil, s.explain(ctx, op, peer, err)
+		}
+	}
 	deadline, _ := ctx.Deadline()
 	st, err := actors.Ask(ctx, s.peers, func(r actors.Reply[*stream.Stream]) messages.Peers {
 		return &messages.Open{
@@ -60,6 +71,11 @@ func (s *System) OpenWith(ctx context.Context, peer identity.ID, o OpenOptions, 
 		return nil, s.explain(ctx, op, peer, err)
 	}
 	return st, nil
+}
+
+// connGone says that a connection has ended before it did what was asked of it.
+func connGone(err error) bool {
+	return errors.Is(err, stream.ErrConnClosed) || errors.Is(err, actors.ErrStopped) || errors.Is(err, actors.ErrAbandoned)
 }
 
 // Dial makes sure that there is a connection with a peer. With an empty peer, there must be one
@@ -130,6 +146,7 @@ func ParseAddr(addr string) (ma.Multiaddr, identity.ID, error) {
 
 // Disconnect closes every connection with a peer. It does not wait for the end.
 func (s *System) Disconnect(peer identity.ID) {
+	s.routes.Forget(peer)
 	_ = s.peers.Control(&messages.Hangup{Peer: peer, Reason: "disconnected by the application"})
 }
 

@@ -48,6 +48,7 @@ type System struct {
 	identify actors.Ref[messages.Identify]
 	peers    actors.Ref[messages.Peers]
 	listen   actors.Ref[messages.Listeners]
+	routes   peers.Routes
 
 	hub     *actors.Hub[Event]
 	streams *actors.Budget
@@ -234,7 +235,7 @@ func (s *System) plan() (*plan, error) {
 	}
 	p.movers = append(p.movers,
 		in(&peersSlot, peers.Spec(peers.Config{
-			Self: s.id, Limits: s.cfg.Limits, Hub: s.hub, State: &peers.State{},
+			Self: s.id, Limits: s.cfg.Limits, Hub: s.hub, State: &peers.State{}, Routes: &s.routes,
 			Book: s.book, Identify: s.identify, Streams: s.streams, Buffers: s.buffers,
 			Session: s.sessionSpec, Refuse: mux.Refuse,
 			Dial: func(j peers.DialJob) actors.Spec {

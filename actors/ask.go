@@ -223,6 +223,12 @@ func Ask[T, M any](ctx context.Context, to Ref[M], make func(Reply[T]) M) (T, er
 	return askOn(ctx, to, make, to.Send)
 }
 
+// AskInline is Ask of an actor that is made for being asked so (Spec.Inline): if it has nothing to
+// do, the caller's goroutine runs its turn.
+func AskInline[T, M any](ctx context.Context, to Ref[M], make func(Reply[T]) M) (T, error) {
+	return askOn(ctx, to, make, to.Offer)
+}
+
 // AskControl is Ask on the control lane, for the node's own questions.
 func AskControl[T, M any](ctx context.Context, to Ref[M], make func(Reply[T]) M) (T, error) {
 	return askOn(ctx, to, make, to.Control)

@@ -35,6 +35,7 @@ type peer struct {
 	last  error     // why the last dial failed
 	idle  time.Time // when it has been idle for long enough; zero: it is not
 	over  bool      // this incarnation has said goodbye
+	route uint64    // the connection that is in Routes; 0: none
 
 	plan     *dialing
 	attempts map[uint64]*attempt // under way, of this dial or earlier ones
@@ -109,6 +110,9 @@ func (p *peer) Receive(ctx actor.Context) {
 	}
 	if !p.over {
 		p.drain(ctx)
+	}
+	if p.set != nil {
+		p.publish()
 	}
 }
 

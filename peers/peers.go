@@ -29,6 +29,8 @@ type Config struct {
 	Hub    *actors.Hub[messages.Event]
 	// State belongs to the node. Default: one that does not outlive the actor's spec.
 	State *State
+	// Routes are kept up to date. Default: some that nobody reads.
+	Routes *Routes
 
 	Book     actors.Ref[messages.Book]
 	Identify actors.Ref[messages.Identify]
@@ -100,6 +102,9 @@ func Spec(cfg Config) actors.Spec {
 	}
 	if cfg.State == nil {
 		cfg.State = &State{}
+	}
+	if cfg.Routes == nil {
+		cfg.Routes = &Routes{}
 	}
 	if cfg.Refuse == nil {
 		cfg.Refuse = func(l *messages.Link, _ uint32, _ string) { l.Close() }
@@ -392,6 +397,7 @@ func (p *peers) peerEnded(ctx actor.Context, r *remote, end actors.End) {
 	delete(p.named, end.Name)
 	if p.remotes[r.id] == r {
 		delete(p.remotes, r.id)
+		p.cfg.Routes.Forget(r.id)
 	}
 	for _, h := range r.conns { // order-free: releasing commutes
 		p.account.Release(h.token)
