@@ -196,6 +196,9 @@ func (c *cell) Start() {
 	c.mu.Lock()
 	c.run, c.turnAt = runQueued, c.born
 	c.mu.Unlock()
+	if c.eager() {
+		return // Spawn runs it
+	}
 	c.rt.host.schedule(c)
 }
 

@@ -19,6 +19,7 @@ type policy struct {
 	StopOrdered bool
 	StopTimeout time.Duration
 	Inline      bool
+	Eager       bool
 }
 
 // maxPolicies is how many distinct policies are kept for sharing. Attack: none, a program that
@@ -26,7 +27,7 @@ type policy struct {
 const maxPolicies = 1024
 
 func (rt *Runtime) policy(s *Spec) *policy {
-	p := policy{s.Kind, s.Mailbox, s.Restart, s.Children, s.StopOrdered, s.StopTimeout, s.Inline}
+	p := policy{s.Kind, s.Mailbox, s.Restart, s.Children, s.StopOrdered, s.StopTimeout, s.Inline, s.Eager}
 	rt.polMu.RLock()
 	q := rt.policies[p]
 	rt.polMu.RUnlock()
@@ -123,8 +124,14 @@ func Spawn[M any](ctx actor.Context, s Spec) (Ref[M], error) {
 		}
 		return Ref[M]{}, err
 	}
+	if c.eager() && c.turn(turnBatch, nil) {
+		c.rt.host.schedule(c)
+	}
 	return Ref[M]{c: c}, nil
 }
+
+// eager says that whoever spawns the actor runs its first turn.
+func (c *cell) eager() bool { return c.pol.Eager && c.rt.inline && c.parent != nil }
 
 // setSpawning leaves the cell where the spawn middleware finds it.
 func (c *cell) setSpawning(child *cell) {

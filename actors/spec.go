@@ -31,6 +31,9 @@ type Spec struct {
 	// Inline lets Offer run a turn on the sender's goroutine. For built-in actors only, whose
 	// turns are bounded and never call user code.
 	Inline bool
+	// Eager has whoever spawns the actor run its first turn, before Spawn returns. For built-in
+	// actors only, as Inline. It is no promise: in a simulation, and for roots, nobody does.
+	Eager bool
 	// Slot, if set, is the place that the actor takes: references to it reach this actor.
 	Slot *Slot
 }
