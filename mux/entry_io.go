@@ -124,23 +124,25 @@ func (e *entry) keep(p []byte) {
 	}
 }
 
-// deliver hands an actor handler its next Data, one at a time, and the end behind the last.
+// deliver hands an actor handler its next Data, one at a time, and the end right behind the last.
 func (s *Session) deliver(now time.Time, e *entry) {
-	if !e.up || e.outside > 0 {
+	if !e.up {
 		return
 	}
-	if e.in.len() > 0 {
+	if e.outside == 0 && e.in.len() > 0 {
 		b := e.in.pop()
 		e.outside = len(b.B)
-		s.moving = true
+		s.moving, s.asked = true, true
 		e.s.Deliver(b)
+	}
+	if e.in.len() > 0 {
 		return
 	}
 	if e.eof && !e.eofTold {
-		e.eofTold = true
+		e.eofTold, s.asked = true, true
 		e.s.RemoteClosed()
 	}
-	if e.muxGone {
+	if e.muxGone && e.outside == 0 {
 		s.forget(e, e.end)
 	}
 }

@@ -39,7 +39,7 @@ func (s *Session) agree(ctx actor.Context, now time.Time, e *entry, p []byte) (u
 			e.info.Protocol = proto
 			h := l.found
 			s.spare.giveBack(e)
-			s.serve(ctx, e, h, false)
+			s.serve(ctx, now, e, h, false)
 		}
 	} else {
 		if used, err = e.dial.HandleBytes(p); err != nil {
@@ -68,7 +68,7 @@ func (s *Session) agree(ctx actor.Context, now time.Time, e *entry, p []byte) (u
 }
 
 // serve makes the stream's handle and spawns its actor, which starts the handler.
-func (s *Session) serve(ctx actor.Context, e *entry, h stream.Handler, lazy bool) {
+func (s *Session) serve(ctx actor.Context, now time.Time, e *entry, h stream.Handler, lazy bool) {
 	e.s = stream.New(actors.Cast[stream.Command](s.self), e.info)
 	e.isActor = h.Actor != nil
 	if !e.isActor {
@@ -80,6 +80,7 @@ func (s *Session) serve(ctx actor.Context, e *entry, h stream.Handler, lazy bool
 	}
 	e.actor = ref
 	s.actors++
+	s.note(now, e.s) // the handler may be up already
 }
 
 // openStream opens a stream of ours. With one protocol the negotiation is lazy: its bytes go out
@@ -145,7 +146,7 @@ func (s *Session) tryOpen(ctx actor.Context, now time.Time, m *messages.OpenStre
 func (s *Session) opened(ctx actor.Context, now time.Time, e *entry, lazy bool) {
 	m := e.open
 	e.open = nil
-	s.serve(ctx, e, m.Handler, lazy)
+	s.serve(ctx, now, e, m.Handler, lazy)
 	if lazy && e.isActor {
 		s.pump(now, e) // a handler that cannot Read may well wait for the remote to begin
 	}

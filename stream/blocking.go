@@ -179,6 +179,12 @@ func (s *Blocking) write(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.io.lazy = false
+	if n := len(p) + writeCost; len(p) <= smallNote && s.queued+n <= OutCap {
+		s.want.Out = append(s.want.Out, buf.Copy(p))
+		s.queued += n
+		s.tell()
+		return len(p), nil
+	}
 	s.want.Write, s.want.HasWrite = p, true
 	s.want.Withdraw = false // of an earlier Write, which has returned
 	s.tell()

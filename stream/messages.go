@@ -77,6 +77,10 @@ func (d *Data) back() {
 		d.b.Release()
 	}
 	d.b, d.B, d.n = nil, nil, 0
+	if s.ending && !s.gone {
+		s.sayEnding() // whose Finish tells the session
+		return
+	}
 	s.tell()
 }
 
@@ -85,6 +89,17 @@ type Writable struct{ Stream *Stream }
 
 // RemoteClosed says that the remote sends nothing more.
 type RemoteClosed struct{ Stream *Stream }
+
+// Finish implements actors.Finisher: the session hears that the handler has no answer, if it has
+// not got one.
+func (r *RemoteClosed) Finish() {
+	r.Stream.mu.Lock()
+	r.Stream.ending = false
+	r.Stream.tell()
+}
+
+// Discard implements actors.Discarder.
+func (r *RemoteClosed) Discard(error) { r.Finish() }
 
 // Ended is the last message: Err is nil after an orderly end of both directions.
 type Ended struct {

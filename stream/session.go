@@ -81,13 +81,26 @@ func (s *Stream) Deliver(b *buf.Buf) {
 	_ = h.Control(d) // refused, Discard gives it back
 }
 
-// RemoteClosed tells the handler that no more will be received.
+// RemoteClosed tells the handler that no more will be received, behind the Data that is out.
 func (s *Stream) RemoteClosed() {
 	if s.io != nil {
 		s.io.remoteClosed()
 		return
 	}
-	_ = s.Handler().Control(&s.says.remoteClosed)
+	s.mu.Lock()
+	s.ending = true
+	if s.data.n > 0 {
+		s.mu.Unlock() // it comes when the handler is done with the last of the data
+		return
+	}
+	s.sayEnding()
+}
+
+// sayEnding is called with mu held and gives it up.
+func (s *Stream) sayEnding() {
+	h := s.handler
+	s.mu.Unlock()
+	_ = h.Control(&s.says.remoteClosed) // refused, Discard takes note
 }
 
 // End tells everybody that the stream is over: err is nil after an orderly end. The session has

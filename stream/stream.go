@@ -71,6 +71,7 @@ type Info struct {
 const (
 	OutCap    = 256 << 10
 	writeCost = 256
+	smallNote = 4 << 10
 )
 
 // Result is the answer to an actor handler's Write.
@@ -97,6 +98,7 @@ type Stream struct {
 	shut    bool // CloseWrite or Reset: nothing may be written any more
 	lent    bool // the session has a blocking Write's body
 	blocked bool
+	ending  bool  // RemoteClosed is next for the handler, or in its hands
 	queued  int   // cost of what was given to Write and is not sealed yet
 	err     error // why it is gone
 	want    Order // what was asked for since the last Take
@@ -117,9 +119,9 @@ type messages struct {
 
 func (s *Stream) command() {}
 
-// New makes the handle for a session.
+// New makes the handle for a session, which begins with a Take: nothing is told before that.
 func New(ref actors.Ref[Command], info Info) *Stream {
-	s := &Stream{ref: ref, info: info}
+	s := &Stream{ref: ref, info: info, told: true}
 	s.data.Stream = s
 	s.says = messages{Opened{s}, Writable{s}, RemoteClosed{s}, Ended{Stream: s}}
 	return s
@@ -140,15 +142,22 @@ func (s *Stream) Peer() identity.ID { return s.info.Conn.Peer }
 // Conn is the connection below.
 func (s *Stream) Conn() *Conn { return s.info.Conn }
 
-// tell is called with mu held and gives it up. A session that is busy finds the note later.
+// tell is called with mu held and gives it up. A large body is sealed right here, on the goroutine
+// that has it in its caches. Small notes are posted: what follows at once, a second Write or the
+// close, then shares a turn of the session with them, and a frame and a system call.
 func (s *Stream) tell() {
 	if s.told || s.gone {
 		s.mu.Unlock()
 		return
 	}
 	s.told = true
+	large := s.want.HasWrite || s.queued > smallNote || s.want.Consumed > smallNote
 	s.mu.Unlock()
-	_ = s.ref.Offer(s)
+	if large {
+		_ = s.ref.Offer(s)
+		return
+	}
+	_ = s.ref.Send(s)
 }
 
 // Write gives b away to be sent: an actor handler's write. It never waits.

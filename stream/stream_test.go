@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,9 @@ func within[T any](t *testing.T, what string, ch <-chan T) T {
 }
 
 func (b *bench) stream() *stream.Stream {
-	return stream.New(b.session, stream.Info{ID: 1, Protocol: "/p", Conn: &stream.Conn{}})
+	s := stream.New(b.session, stream.Info{ID: 1, Protocol: "/p", Conn: &stream.Conn{}})
+	s.Take(&stream.Order{})
+	return s
 }
 
 // serve gives the stream a handler actor that shows what it is told.
@@ -169,6 +172,12 @@ func TestNoAskIsLostBetweenTakes(t *testing.T) {
 	within(t, "all are seen", all)
 }
 
+// largeSize is one byte more than what a blocking Write copies.
+const largeSize = 4<<10 + 1
+
+// large is a body that a blocking Write lends to the session.
+func large(s string) []byte { return append([]byte(s), make([]byte, largeSize-len(s))...) }
+
 func TestAWriteThatIsLateDoesNotTakeTheNextOneBack(t *testing.T) {
 	taken := make(chan stream.Order, 10)
 	b := newBench(t, func(s *stream.Stream) { taken <- take(s) })
@@ -177,15 +186,15 @@ func TestAWriteThatIsLateDoesNotTakeTheNextOneBack(t *testing.T) {
 	result := make(chan error, 1)
 	write := func(p string) {
 		b.rt.Pump("writer", func() {
-			n, err := w.Write([]byte(p))
-			if err == nil && n != len(p) {
+			n, err := w.Write(large(p))
+			if err == nil && n != largeSize {
 				err = fmt.Errorf("%d bytes and no error", n)
 			}
 			result <- err
 		}, nil)
 	}
 	write("first")
-	if o := within(t, "the body is lent", taken); string(o.Write) != "first" {
+	if o := within(t, "the body is lent", taken); !bytes.Equal(o.Write, large("first")) {
 		t.Fatalf("%+v", o)
 	}
 	_ = w.SetWriteDeadline(time.Now())
@@ -201,7 +210,7 @@ func TestAWriteThatIsLateDoesNotTakeTheNextOneBack(t *testing.T) {
 	busy, let := make(chan struct{}), make(chan struct{})
 	b.do = func(s *stream.Stream) {
 		o := take(s)
-		if string(o.Write) == "second" {
+		if bytes.Equal(o.Write, large("second")) {
 			close(busy)
 			<-let
 			s.WriteDone(len(o.Write), nil)
@@ -229,7 +238,7 @@ func TestAWriteThatIsLateDoesNotTakeTheNextOneBack(t *testing.T) {
 		}
 		break
 	}
-	s.WriteDone(5, nil)
+	s.WriteDone(largeSize, nil)
 	if err := within(t, "the third was sent", result); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +254,7 @@ func TestABodyInTheSessionsHandsIsWaitedForWhenItsNoteIsLost(t *testing.T) {
 	w := s.Block(b.rt, false)
 	wrote := make(chan error, 1)
 	b.rt.Pump("writer", func() {
-		_, err := w.Write([]byte("lent"))
+		_, err := w.Write(large("lent"))
 		wrote <- err
 	}, nil)
 	within(t, "the body is lent", taken)

@@ -1,0 +1,88 @@
+package stream_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/troupe-p2p/troupe/stream"
+)
+
+func TestSmallWritesAndTheCloseBehindThemShareANote(t *testing.T) {
+	var notes int
+	var got string
+	busy, let, all := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	b := newBench(t, func(s *stream.Stream) {
+		var o stream.Order
+		s.Take(&o)
+		for _, b := range o.Out {
+			got += string(b.B)
+			b.Release()
+		}
+		notes++
+		switch {
+		case notes == 1:
+			close(busy)
+			<-let
+		case o.CloseWrite:
+			close(all)
+		}
+	})
+	s := b.stream()
+	w := s.Block(b.rt, false)
+	write := func(p string) {
+		if n, err := w.Write([]byte(p)); n != len(p) || err != nil {
+			t.Errorf("%q: %d, %v", p, n, err)
+		}
+	}
+	write("a")
+	within(t, "the session is busy", busy)
+	write("bc")
+	write("d")
+	if err := w.CloseWrite(); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Write([]byte("late")); !errors.Is(err, stream.ErrClosed) {
+		t.Error("after CloseWrite:", err)
+	}
+	close(let)
+	within(t, "the close", all)
+	if notes != 2 || got != "abcd" {
+		t.Errorf("%d notes with %q", notes, got)
+	}
+}
+
+// A writer that outruns the session waits when as much as may wait is waiting.
+func TestSmallWritesAreBounded(t *testing.T) {
+	lent := make(chan struct{})
+	queued := 0
+	b := newBench(t, func(s *stream.Stream) {
+		var o stream.Order
+		s.Take(&o)
+		for _, b := range o.Out {
+			queued += len(b.B)
+			b.Release() // and is not told as sealed
+		}
+		if o.HasWrite {
+			close(lent)
+		}
+	})
+	s := b.stream()
+	w := s.Block(b.rt, false)
+	total := make(chan int, 1)
+	b.rt.Pump("writer", func() {
+		n, p := 0, make([]byte, 1<<10)
+		for {
+			k, err := w.Write(p)
+			n += k
+			if err != nil {
+				total <- n
+				return
+			}
+		}
+	}, nil)
+	within(t, "the writer waits", lent)
+	s.End(errors.New("over"))
+	if n := within(t, "the writer returns", total); n > stream.OutCap || n != queued {
+		t.Errorf("%d bytes were taken of %d, the cap is %d", n, queued, stream.OutCap)
+	}
+}
