@@ -163,6 +163,9 @@ func (s *Session) Receive(ctx actor.Context) {
 		return
 	case *actor.Terminated:
 		s.actors--
+		if !s.over && s.held == 0 {
+			return // nothing has changed for anybody
+		}
 	default:
 		if s.m == nil {
 			return

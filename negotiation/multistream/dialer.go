@@ -1,6 +1,9 @@
 package multistream
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Dialer proposes protocols in order until one is taken. The zero value needs a Reset; a Dialer may
 // be reset and used again.
@@ -97,6 +100,9 @@ func (d *Dialer) handle(msg []byte) error {
 func (d *Dialer) AppendOutput(dst []byte) []byte {
 	if d.err != nil {
 		return dst
+	}
+	if d.unsent.header && d.unsent.proposal {
+		dst = slices.Grow(dst, len(ID)+len(d.protocols[d.current])+2*overhead)
 	}
 	if d.unsent.header {
 		dst = appendMessage(dst, ID)

@@ -2,6 +2,9 @@ package multistream
 
 import "fmt"
 
+// overhead of a message: a length of two bytes at most, and the newline.
+const overhead = 3
+
 // appendMessage appends one message. Lengths are below 2^14: names were checked.
 func appendMessage(dst []byte, text string) []byte {
 	n := len(text) + 1

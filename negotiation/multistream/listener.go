@@ -1,5 +1,7 @@
 package multistream
 
+import "slices"
+
 // Listener answers proposals until one is known. The zero value needs a Reset; a Listener may be
 // reset and used again.
 type Listener struct {
@@ -84,6 +86,9 @@ func (l *Listener) handle(msg []byte) error {
 // the answers that were due before: a dialer that sent data behind its only proposal, which we do
 // not know, breaks the rules with the data and learns from the refusal what was wrong.
 func (l *Listener) AppendOutput(dst []byte) []byte {
+	if l.unsent.header && l.unsent.accept {
+		dst = slices.Grow(dst, len(ID)+len(l.protocol)+2*overhead)
+	}
 	if l.unsent.header {
 		dst = appendMessage(dst, ID)
 	}
