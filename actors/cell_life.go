@@ -94,6 +94,7 @@ func (c *cell) restart(m *restartNow) {
 	if !fresh {
 		c.release(ErrRestarting, false)
 	}
+	c.tellOfChildren()
 	c.inv.InvokeSystemMessage(restartMessage)
 }
 
@@ -171,6 +172,7 @@ func (c *cell) finishStop() {
 	if w, ok := c.inv.(actor.Context).Actor().(*wrapper); ok && c.wrap != nil {
 		w.c, c.wrap = c, w
 	}
+	c.tellOfChildren()
 	c.inv.InvokeSystemMessage(stopMessage)
 	c.checkEnded()
 }

@@ -28,6 +28,7 @@ func TestAPanicInALifecycleMessageNeitherWedgesNorResurrects(t *testing.T) {
 				up := make(chan int, 4)
 				var inc atomic.Int32
 				armed := atomic.Bool{}
+				var grandchild Ref[any]
 				recv := func(ctx actor.Context) {
 					me, name := ctx.Message(), ""
 					switch m := me.(type) {
@@ -36,7 +37,8 @@ func TestAPanicInALifecycleMessageNeitherWedgesNorResurrects(t *testing.T) {
 						if c.message == "Started" && inc.Load() == 0 {
 							armed.Store(true) // the first start
 						}
-						if _, err := Spawn[any](ctx, spec("grandchild", func(actor.Context) {})); err != nil {
+						var err error
+						if grandchild, err = Spawn[any](ctx, spec("grandchild", func(actor.Context) {})); err != nil {
 							t.Error(err)
 						}
 						n := int(inc.Add(1))
@@ -58,7 +60,7 @@ func TestAPanicInALifecycleMessageNeitherWedgesNorResurrects(t *testing.T) {
 						case "boom":
 							panic("boom")
 						case "end the grandchild":
-							ctx.Stop(ctx.Children()[0])
+							ctx.Stop(grandchild.PID())
 						}
 					}
 					if name == c.message && armed.CompareAndSwap(true, false) {

@@ -115,9 +115,13 @@ func Spawn[M any](ctx actor.Context, s Spec) (Ref[M], error) {
 	if err != nil {
 		return Ref[M]{}, err
 	}
-	parent.setSpawning(c)
-	_, err = ctx.SpawnNamed(parent.rt.spawners[0].props, c.name)
-	parent.setSpawning(nil)
+	if parent.wrap != nil {
+		_, err = parent.spawnChild(c, ctx)
+	} else {
+		parent.setSpawning(c)
+		_, err = ctx.SpawnNamed(parent.rt.spawners[0].props, c.name)
+		parent.setSpawning(nil)
+	}
 	if err != nil {
 		if errors.Is(err, actor.ErrNameExists) {
 			err = ErrNameTaken
@@ -132,6 +136,41 @@ func Spawn[M any](ctx actor.Context, s Spec) (Ref[M], error) {
 
 // eager says that whoever spawns the actor runs its first turn.
 func (c *cell) eager() bool { return c.pol.Eager && c.rt.inline && c.parent != nil }
+
+// spawnChild goes past proto.actor's own set of an actor's children, which takes half a KiB and
+// would be the second one: proto.actor looks at it only when the actor stops or restarts, and is
+// told of the children then, by tellOfChildren.
+func (c *cell) spawnChild(child *cell, pctx actor.SpawnerContext) (*actor.PID, error) {
+	if c.closing() {
+		return nil, ErrStopping
+	}
+	c.mu.Lock()
+	twin := c.ext().children[child.name]
+	c.mu.Unlock()
+	if twin != nil {
+		// Perhaps it has ended and the parent has yet to hear of it; see terminated.
+		return twin.self, actor.ErrNameExists
+	}
+	sp := &c.rt.spawners[c.seq%spawnShards]
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	sp.next = child
+	defer func() { sp.next = nil }()
+	return actor.DefaultSpawner(c.rt.sys, c.path()+"/"+child.name, sp.props, pctx)
+}
+
+// tellOfChildren lets proto.actor know of the children before it stops them, and waits for their
+// end. It asks for each by its name, and gets the one that there is; those of an actor that was
+// spawned past the kit it knows.
+func (c *cell) tellOfChildren() {
+	if c.wrap == nil {
+		return
+	}
+	for _, k := range c.childrenInOrder() {
+		c.setSpawning(k)
+		_, _ = c.inv.(actor.SpawnerContext).SpawnNamed(c.rt.spawners[0].props, k.name)
+	}
+}
 
 // setSpawning leaves the cell where the spawn middleware finds it.
 func (c *cell) setSpawning(child *cell) {
@@ -188,7 +227,7 @@ func spawnMiddleware(next actor.SpawnFunc) actor.SpawnFunc {
 			return next(sys, id, props, pctx)
 		}
 		parent := cellOf(ctx)
-		if parent == nil || parent.closing() {
+		if parent == nil {
 			return nil, ErrStopping
 		}
 		name := strings.TrimPrefix(id, parent.path()+"/")
@@ -199,6 +238,10 @@ func spawnMiddleware(next actor.SpawnFunc) actor.SpawnFunc {
 		twin := x.children[name]
 		parent.mu.Unlock()
 		switch {
+		case twin != nil && twin == child:
+			return twin.self, nil // it lives; see tellOfChildren
+		case parent.closing():
+			return nil, ErrStopping
 		case strings.Contains(name, "/"):
 			return nil, errSlash
 		case twin != nil:
