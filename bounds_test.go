@@ -146,7 +146,7 @@ func boundTests() map[string]boundTest {
 			"actors/mailbox: data messages that wait for one actor, by default",
 			"actors/mailbox: stops that wait for one actor whose mailbox is full",
 			"actors/reaper: entries of one actor",
-			"actors/supervisor: children whose map is kept when all are gone",
+			"actors/supervisor: places of children kept when all are gone",
 			"actors/tree: actors remembered after their end",
 			"actors/tree: panics remembered with their stacks",
 		},

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,11 +21,15 @@ type reaper struct {
 	mu          sync.Mutex
 	first, last *watch
 	armed       bool
+	free        []*watch // at most freeWatches: actors end all the time
 }
 
-// watch is a cell's place in the reaper's list, inside its extras.
+// freeWatches is how many places the reaper keeps for the next stops.
+const freeWatches = 64
+
+// watch is a cell's place in the reaper's list.
 type watch struct {
-	c          *cell // nil: not in the list
+	c          *cell
 	since      int64
 	turn       uint32 // the turn under way; 0: none
 	sysSeq     uint32
@@ -35,12 +38,19 @@ type watch struct {
 
 // watch is called with c.mu held.
 func (r *reaper) watch(c *cell) {
-	w := &c.ext().watch
+	x := c.ext()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if w.c != nil {
+	if x.watch != nil {
 		return
 	}
+	var w *watch
+	if n := len(r.free); n > 0 {
+		w, r.free = r.free[n-1], r.free[:n-1]
+	} else {
+		w = new(watch)
+	}
+	x.watch = w
 	*w = watch{c: c, since: r.rt.host.nano(), turn: c.turnNow(), sysSeq: c.sysSeq, prev: r.last}
 	if r.last != nil {
 		r.last.next = w
@@ -53,17 +63,18 @@ func (r *reaper) watch(c *cell) {
 
 // forget is called with c.mu held.
 func (r *reaper) forget(c *cell) {
-	w := &c.ext().watch
+	if c.x == nil {
+		return
+	}
 	r.mu.Lock()
-	r.remove(w)
+	if w := c.x.watch; w != nil {
+		r.remove(w)
+	}
 	r.mu.Unlock()
 }
 
 // remove is called with r.mu held.
 func (r *reaper) remove(w *watch) {
-	if w.c == nil {
-		return
-	}
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
@@ -74,7 +85,11 @@ func (r *reaper) remove(w *watch) {
 	} else {
 		r.last = w.prev
 	}
+	w.c.x.watch = nil
 	*w = watch{}
+	if len(r.free) < freeWatches {
+		r.free = append(r.free, w)
+	}
 }
 
 // arm is called with r.mu held.
@@ -120,7 +135,7 @@ func (c *cell) checkStuck(seen watch) {
 	}
 	// It waits for its children, which have deadlines of their own, or for a worker, or the
 	// stop comes after other system messages.
-	if c.at() >= Stopping || slices.ContainsFunc(c.sys, isStop) {
+	if c.at() >= Stopping || c.sys.hasStop() {
 		c.rt.reaper.watch(c)
 	}
 	c.mu.Unlock()
@@ -132,11 +147,6 @@ func (c *cell) turnNow() uint32 {
 		return 0
 	}
 	return max(c.turns, 1)
-}
-
-func isStop(m any) bool {
-	_, ok := m.(*actor.Stop)
-	return ok
 }
 
 // moved notes, between two pieces of foreign code in one message, that the actor is not stuck.
@@ -153,11 +163,15 @@ func (c *cell) abandon(why error) {
 	c.dead = true
 	c.phase.Store(uint32(Abandoned))
 	c.rt.reaper.forget(c)
-	x := c.ext()
+	x := c.seldom()
 	x.cause = why
 	watchers, done := x.watchers, x.done
-	x.watchers, x.done, c.sys = nil, nil, nil
-	maps.DeleteFunc(x.children, func(_ string, k *cell) bool { return k.at() >= Ended })
+	x.watchers, x.done, c.sys = nil, nil, sysQueue{}
+	for _, k := range c.x.kids.all() {
+		if k.at() >= Ended {
+			c.x.kids.remove(k)
+		}
+	}
 	c.mu.Unlock()
 	children := c.childrenInOrder()
 	for _, k := range children {

@@ -523,7 +523,7 @@ func TestAStopThatWasRefusedLeavesNothingWithTheReaper(t *testing.T) {
 	for w := rt.reaper.first; w != nil; w = w.next {
 		n++
 	}
-	if n != 2 || len(k.c.sys) > 1001 {
+	if n != 2 || k.c.sys.len() > 1001 {
 		t.Fatalf("%d entries for two actors", n)
 	}
 	h.settle()

@@ -18,7 +18,7 @@ func Bounds() []Bound {
 			"many dials, tasks or children of one actor that end at once because a remote says so"},
 		{"actors/lane: places that an empty lane keeps", laneKeep,
 			"one burst to each of many actors, whose rings would stay"},
-		{"actors/supervisor: children whose map is kept when all are gone", crowdKeep,
+		{"actors/supervisor: places of children kept when all are gone", fewKids,
 			"one burst of connections or streams"},
 		{"actors/tree: actors remembered after their end", graves,
 			"connections and streams that come and go"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -22,7 +23,7 @@ func TestBoundsHold(t *testing.T) {
 			return flood(t, n+defaultData, StopActor, Ref[any].Send, func(c *cell) int {
 				c.mu.Lock()
 				defer c.mu.Unlock()
-				return len(c.sys)
+				return c.sys.len()
 			})
 		},
 		"entries of one actor": func(t *testing.T, n int) int {
@@ -46,7 +47,7 @@ func TestBoundsHold(t *testing.T) {
 			}
 			return len(l.ring)
 		},
-		"children whose map": func(t *testing.T, n int) int {
+		"places of children kept": func(t *testing.T, n int) int {
 			rt, h := standStill(t)
 			p := parent(t, rt, spec("p", nil), nil)
 			_ = p.Send(do(func(ctx actor.Context) {
@@ -56,7 +57,7 @@ func TestBoundsHold(t *testing.T) {
 				}
 			}))
 			h.settle()
-			return p.c.x.crowd
+			return cap(p.c.x.kids.few) + len(p.c.x.kids.many)
 		},
 		"actors remembered": func(t *testing.T, n int) int {
 			rt, _ := standStill(t)
@@ -141,4 +142,14 @@ func flood(t *testing.T, n int, full Full, send func(Ref[any], any) error, held 
 	}
 	close(let)
 	return most
+}
+
+// A stream has two actors, and there are many streams: these are sizes that Go allocates without loss.
+func TestAnActorIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(cell{}); n > 288 {
+		t.Errorf("a cell has %d bytes", n)
+	}
+	if n := unsafe.Sizeof(extras{}); n > 96 {
+		t.Errorf("extras have %d bytes", n)
+	}
 }

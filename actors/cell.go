@@ -24,7 +24,7 @@ type cell struct {
 	self   *actor.PID           // set once, before the first turn
 	wrap   *wrapper             // turn; nil for an actor that was spawned past the kit, and at the end
 
-	sys     []any
+	sys     sysQueue
 	control lane
 	data    lane
 
@@ -35,6 +35,8 @@ type cell struct {
 	susp   bool          // turn: system messages only
 	inSys  bool          // turn: a system message is being handled
 	begun  bool          // turn: Started was delivered once
+	more   bool          // turn: others waited when the message in hand was taken
+	asked  bool          // mu: its parent or the runtime wants it stopped
 	seq    uint32        // order among siblings
 	inc    uint32        // turn: incarnation
 
@@ -44,7 +46,6 @@ type cell struct {
 	born   int64
 	worker *worker // mu: who runs the turn
 	cur    any     // turn: the message in hand
-	more   bool    // turn: others waited when it was taken
 	x      *extras // mu for the pointer; see there
 }
 
@@ -76,44 +77,63 @@ func (p Phase) String() string {
 	return [...]string{"starting", "alive", "failed", "restarting", "stopping", "ended", "abandoned"}[p]
 }
 
-// extras are what most actors never need. Guarded by cell.mu.
+// extras are what an actor does not need that only receives. Guarded by cell.mu. Their size counts:
+// most streams have an actor with some.
 type extras struct {
-	children map[string]*cell // by name
-	crowd    int              // the most children since the map was made
-	lastSeq  uint32
-	asks     *ask
-	tasks    *Task
-	timers   *Timer
+	kids    brood
+	asks    *ask
+	tasks   *Task
+	timers  *Timer
+	about   func() []KeyValue // see Describe
+	ending  *cell             // turn: the child whose Terminated is in hand
+	watch   *watch            // mu of the reaper
+	lastSeq uint32            // of a child
+	token   uint32            // changes with every restart, so that a late delayed one is void
+	rare    *rare
+}
+
+// rare is what most actors never need. Guarded by cell.mu.
+type rare struct {
 	watchers []*actor.PID
 	info     []KeyValue
-	about    func() []KeyValue // see Describe
-	history  History           // the supervisor's turn
+	history  History // the supervisor's turn
 	last     *PanicError
 	failures uint32
 	restarts uint32
 	refused  uint64
-	token    uint32        // changes with every restart, so that a late delayed one is void
 	delayed  stopper       // the restart that is to come
 	parked   int64         // nano until which the actor is parked; 0: not
 	order    []*cell       // StopOrdered: those still to be stopped
+	stopper  stopper       // StopOrdered: the current child's deadline
 	spawning *cell         // between Spawn and the spawn middleware
 	slot     *Slot         // to be taken when the actor is registered
-	ending   *cell         // turn: the child whose Terminated is in hand
-	stopper  stopper       // StopOrdered: the current child's deadline
 	done     chan struct{} // closed at the end; nil: nobody asked
-	command  bool          // its parent or the runtime wants it stopped
 	cause    error         // why it ended
-	watch    watch         // of the reaper
 }
 
-// crowdKeep is the number of children whose map is kept when all are gone.
-const crowdKeep = 64
-
+// ext is called with mu held.
 func (c *cell) ext() *extras {
 	if c.x == nil {
 		c.x = &extras{}
 	}
 	return c.x
+}
+
+// seldom is called with mu held.
+func (c *cell) seldom() *rare {
+	x := c.ext()
+	if x.rare == nil {
+		x.rare = &rare{}
+	}
+	return x.rare
+}
+
+// seen is what there is to be read of the rare; mu is held.
+func (c *cell) seen() *rare {
+	if c.x == nil {
+		return nil
+	}
+	return c.x.rare
 }
 
 func (c *cell) is(p Phase) bool { return c.at() == p }
@@ -161,8 +181,8 @@ func (c *cell) RegisterHandlers(inv actor.MessageInvoker, _ actor.Dispatcher) {
 		w.c, c.wrap = c, w
 	}
 	var slot *Slot
-	if c.x != nil {
-		slot, c.x.slot = c.x.slot, nil
+	if r := c.seen(); r != nil {
+		slot, r.slot = r.slot, nil
 	}
 	c.mu.Unlock()
 	if slot != nil {
@@ -175,14 +195,10 @@ func (c *cell) RegisterHandlers(inv actor.MessageInvoker, _ actor.Dispatcher) {
 	}
 	p.mu.Lock()
 	x := p.ext()
-	if x.children == nil {
-		x.children = make(map[string]*cell)
-	}
 	x.lastSeq++
 	c.seq = x.lastSeq
 	c.name = c.self.Id[len(p.self.Id)+1:] // shares the memory of the Id
-	x.children[c.name] = c
-	x.crowd = max(x.crowd, len(x.children))
+	x.kids.add(c)
 	gone := p.dead
 	p.mu.Unlock()
 	if gone { // abandoned while it was spawning
@@ -226,8 +242,8 @@ func (c *cell) PostSystemMessage(m any) {
 		c.watched(m.Watcher)
 		return
 	case *actor.Unwatch:
-		if c.x != nil {
-			c.x.watchers = slices.DeleteFunc(c.x.watchers, m.Watcher.Equal)
+		if r := c.seen(); r != nil {
+			r.watchers = slices.DeleteFunc(r.watchers, m.Watcher.Equal)
 		}
 		c.mu.Unlock()
 		return
@@ -238,7 +254,7 @@ func (c *cell) PostSystemMessage(m any) {
 	case *actor.Terminated:
 		if c.dead { // a child of an abandoned actor has ended
 			if k := c.x.child(m.Who); k != nil && k.self == m.Who {
-				delete(c.x.children, k.name)
+				c.x.kids.remove(k)
 			}
 		}
 	}
@@ -246,7 +262,7 @@ func (c *cell) PostSystemMessage(m any) {
 		c.mu.Unlock()
 		return
 	}
-	c.sys = append(c.sys, m)
+	c.sys.push(m)
 	if c.run == runIdle {
 		c.turnAt = c.rt.host.nano()
 	}
@@ -265,9 +281,9 @@ func (c *cell) watched(w *actor.PID) {
 	if c.parent != nil && c.parent.self.Equal(w) {
 		return // is told anyway
 	}
-	x := c.ext()
-	if !slices.ContainsFunc(x.watchers, w.Equal) {
-		x.watchers = append(x.watchers, w)
+	r := c.seldom()
+	if !slices.ContainsFunc(r.watchers, w.Equal) {
+		r.watchers = append(r.watchers, w)
 	}
 }
 
@@ -343,7 +359,7 @@ func (c *cell) overflow(m any) error {
 		c.wake()
 		return nil
 	}
-	c.ext().refused++
+	c.seldom().refused++
 	switch c.pol.Mailbox.Full {
 	case Drop:
 		c.mu.Unlock()

@@ -27,7 +27,7 @@ var (
 func (c *cell) failed(r, m any, stack []byte) {
 	pe := c.panicked(r, m, stack)
 	c.mu.Lock()
-	token := c.x.token
+	token := c.ext().token
 	c.mu.Unlock()
 	c.release(pe, false)
 	if m != nil {
@@ -57,9 +57,9 @@ func (c *cell) panicked(r, m any, stack []byte) *PanicError {
 		pe = &PanicError{Path: c.path(), Value: r, Message: fmt.Sprintf("%T", m), At: c.rt.host.now(), Stack: stack}
 	}
 	c.mu.Lock()
-	x := c.ext()
-	x.failures++
-	x.last = pe
+	rare := c.seldom()
+	rare.failures++
+	rare.last = pe
 	c.mu.Unlock()
 	c.rt.record(pe, c.pol.Kind)
 	return pe
@@ -125,9 +125,9 @@ func (c *cell) revived() bool {
 	c.susp = false
 	c.begun = true
 	c.mu.Lock()
-	x := c.ext()
-	x.restarts++
-	x.parked = 0
+	rare := c.seldom()
+	rare.restarts++
+	rare.parked = 0
 	c.refuse = false
 	c.mu.Unlock()
 	return true
@@ -142,8 +142,7 @@ func (c *cell) started() {
 // failed: it will be back.
 func (c *cell) stop() {
 	c.mu.Lock()
-	x := c.ext()
-	commanded := x.command || c.parent == nil || c.parent.closing()
+	commanded := c.asked || c.parent == nil || c.parent.closing()
 	c.mu.Unlock()
 	if c.pol.Restart == Permanent && !commanded {
 		if p := c.at(); p == Starting || p == Alive {
@@ -158,7 +157,7 @@ func (c *cell) stop() {
 	if c.pol.StopOrdered {
 		order := c.childrenInOrder()
 		c.mu.Lock()
-		x.order = order
+		c.seldom().order = order
 		c.mu.Unlock()
 		c.stopNext(nil)
 		return
@@ -180,9 +179,8 @@ func (c *cell) finishStop() {
 // stopNow stops the actor on behalf of its supervisor. Once is enough: a stop is never lost.
 func (c *cell) stopNow() {
 	c.mu.Lock()
-	x := c.ext()
-	again := x.command
-	x.command = true
+	again := c.asked
+	c.asked = true
 	c.mu.Unlock()
 	if !again {
 		c.PostSystemMessage(stopMessage)
@@ -205,7 +203,7 @@ type stopNext struct{ child *cell }
 
 func (c *cell) stopNext(late *stopNext) {
 	c.mu.Lock()
-	x := c.ext()
+	x := c.seldom()
 	n := len(x.order)
 	if c.dead || late != nil && (n == 0 || x.order[n-1] != late.child) {
 		c.mu.Unlock()
@@ -220,7 +218,7 @@ func (c *cell) stopNext(late *stopNext) {
 	}
 	for len(x.order) > 0 {
 		child := x.order[len(x.order)-1]
-		if x.children[child.name] != child {
+		if c.x.kids.get(child.name) != child {
 			x.order = x.order[:len(x.order)-1]
 			continue
 		}
@@ -253,11 +251,10 @@ func (c *cell) terminated(m *actor.Terminated) {
 	}
 	next := false
 	if child != nil {
-		delete(x.children, child.name)
-		if len(x.children) == 0 && x.crowd > crowdKeep {
-			x.children, x.crowd = nil, 0 // gives back the memory of a crowd
+		x.kids.remove(child)
+		if r := x.rare; r != nil && len(r.order) > 0 {
+			next = r.order[len(r.order)-1] == child
 		}
-		next = len(x.order) > 0 && x.order[len(x.order)-1] == child
 	}
 	x.ending = child
 	c.mu.Unlock()
@@ -291,9 +288,14 @@ func (c *cell) end() {
 	c.dead = true
 	c.phase.Store(uint32(Ended))
 	c.rt.reaper.forget(c)
-	x := c.ext()
-	watchers, done, cause := x.watchers, x.done, x.cause
-	x.watchers, x.done, c.sys = nil, nil, nil
+	var watchers []*actor.PID
+	var done chan struct{}
+	var cause error
+	if r := c.seen(); r != nil {
+		watchers, done, cause = r.watchers, r.done, r.cause
+		r.watchers, r.done = nil, nil
+	}
+	c.sys = sysQueue{}
 	// A Ref may be kept for long: it must not keep the actor.
 	c.inv, c.wrap, c.build = nil, nil, nil
 	c.mu.Unlock()
@@ -317,17 +319,19 @@ func (c *cell) tell(watchers []*actor.PID) {
 // release gives back what the incarnation owned; with drain, what waits for the actor too.
 func (c *cell) release(why error, drain bool) {
 	c.mu.Lock()
-	x := c.ext()
-	asks := x.takeAsks()
-	tasks := x.takeTasks()
-	timers := x.takeTimers()
+	var asks []*ask
+	var tasks []*Task
+	var timers []*Timer
+	if x := c.x; x != nil {
+		asks, tasks, timers = x.takeAsks(), x.takeTasks(), x.takeTimers()
+	}
 	var lost []any
 	if drain {
 		lost = append(c.control.takeAll(), c.data.takeAll()...)
 	}
-	if x.delayed != nil {
-		x.delayed.Stop()
-		x.delayed = nil
+	if r := c.seen(); r != nil && r.delayed != nil {
+		r.delayed.Stop()
+		r.delayed = nil
 	}
 	c.mu.Unlock()
 	for _, t := range timers {
@@ -347,7 +351,7 @@ func (x *extras) child(who *actor.PID) *cell {
 	if x == nil {
 		return nil
 	}
-	k := x.children[who.Id[strings.LastIndexByte(who.Id, '/')+1:]]
+	k := x.kids.get(who.Id[strings.LastIndexByte(who.Id, '/')+1:])
 	if k == nil || !k.self.Equal(who) {
 		return nil
 	}
@@ -358,10 +362,7 @@ func (c *cell) childrenInOrder() []*cell {
 	c.mu.Lock()
 	var out []*cell
 	if c.x != nil {
-		out = make([]*cell, 0, len(c.x.children))
-		for _, k := range c.x.children { // order-free: sorted below
-			out = append(out, k)
-		}
+		out = c.x.kids.all()
 	}
 	c.mu.Unlock()
 	slices.SortFunc(out, func(a, b *cell) int { return int(a.seq) - int(b.seq) })

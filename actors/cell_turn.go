@@ -63,7 +63,7 @@ func (c *cell) inlineTurn(m any) {
 		if c.abandonedHere() {
 			return
 		}
-		if len(c.sys) == 0 && c.control.n == 0 && c.data.n == 0 {
+		if c.sys.empty() && c.control.n == 0 && c.data.n == 0 {
 			c.run = runIdle
 			c.mu.Unlock()
 			return
@@ -88,12 +88,8 @@ const (
 // take is called with mu held. When nothing is to be done it leaves the actor idle and gives
 // mu up; else mu stays held.
 func (c *cell) take() (any, takeKind) {
-	if len(c.sys) > 0 {
-		m := c.sys[0]
-		c.sys[0] = nil
-		if c.sys = c.sys[1:]; len(c.sys) == 0 {
-			c.sys = nil
-		}
+	if !c.sys.empty() {
+		m := c.sys.pop()
 		c.sysSeq++
 		c.more = false
 		return m, takeSystem
@@ -207,7 +203,9 @@ func (c *cell) broken(r any) bool {
 	m := c.cur
 	c.cur, c.inSys = nil, false
 	c.mu.Lock()
-	c.ext().ending = nil
+	if c.x != nil {
+		c.x.ending = nil
+	}
 	c.mu.Unlock()
 	c.failed(r, m, stack)
 	return true

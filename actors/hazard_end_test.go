@@ -288,8 +288,8 @@ func TestGoexitInReceiveIsAFailure(t *testing.T) {
 				k.Stop()
 				within(t, "end", k.Done())
 				var pe *PanicError
-				if !errors.As(k.c.x.cause, &pe) || !errors.Is(pe, errGoexit) {
-					t.Fatal(k.c.x.cause)
+				if !errors.As(k.c.seen().cause, &pe) || !errors.Is(pe, errGoexit) {
+					t.Fatal(k.c.seen().cause)
 				}
 			}
 			k.Stop()

@@ -53,7 +53,9 @@ func TestAStopByNameBeforeTheFirstTurnStartsAPermanentActorOnlyOnce(t *testing.T
 			}
 		}))
 		k.c.mu.Lock()
-		k.c.sys = []any{stopMessage, startedMessage} // as if it had come before Started
+		k.c.sys = sysQueue{}
+		k.c.sys.push(stopMessage) // as if it had come before Started
+		k.c.sys.push(startedMessage)
 		k.c.mu.Unlock()
 	}))
 	h.pass(time.Second)

@@ -256,3 +256,8 @@ func events(rt *Runtime, kinds ...EventKind) <-chan Event {
 	})
 	return ch
 }
+
+func (q *sysQueue) len() (n int) {
+	q.each(func(any) { n++ })
+	return n
+}

@@ -255,7 +255,8 @@ func (w *world) end() {
 		if p := r.c.at(); p != Ended {
 			t.Errorf("%s is %v", r.Path(), p)
 		}
-		if x := r.c.x; r.c.inv != nil || x.asks != nil || x.tasks != nil || x.timers != nil || x.delayed != nil || len(x.children) > 0 || r.c.data.n+r.c.control.n > 0 {
+		x, rare := r.c.x, r.c.seldom()
+		if r.c.inv != nil || x.asks != nil || x.tasks != nil || x.timers != nil || x.watch != nil || rare.delayed != nil || x.kids.len() > 0 || r.c.data.n+r.c.control.n > 0 {
 			t.Errorf("the dead %s holds on to something: %+v", r.Path(), x)
 		}
 	}

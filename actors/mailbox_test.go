@@ -119,8 +119,8 @@ func TestOverflow(t *testing.T) {
 		if err := r.Send(p); !errors.Is(err, ErrMailboxFull) || p.fate() != nil {
 			t.Fatal(err)
 		}
-		if len(r.c.sys) != 1 {
-			t.Fatalf("%d stops wait for an actor that is flooded", len(r.c.sys))
+		if r.c.sys.len() != 1 {
+			t.Fatalf("%d stops wait for an actor that is flooded", r.c.sys.len())
 		}
 		h.settle()
 		if !r.Ended() || len(*got) != 0 {

@@ -129,7 +129,7 @@ func (r Ref[M]) Done() <-chan struct{} {
 	if c.dead {
 		return closedChan
 	}
-	x := c.ext()
+	x := c.seldom()
 	if x.done == nil {
 		x.done = make(chan struct{})
 	}
@@ -196,8 +196,8 @@ func ChildEnd(ctx actor.Context) (e End, ok bool) {
 	child.mu.Lock()
 	defer child.mu.Unlock()
 	e = End{Path: child.path(), Name: child.name, Kind: child.pol.Kind}
-	if child.x != nil {
-		e.Err = child.x.cause
+	if r := child.seen(); r != nil {
+		e.Err = r.cause
 	}
 	return e, true
 }

@@ -159,7 +159,7 @@ func TestChurnLeavesNothing(t *testing.T) {
 		t.Fatal("the parent keeps children")
 	}
 	p.c.mu.Lock()
-	if p.c.x.children != nil {
+	if p.c.x.kids.many != nil {
 		t.Error("the map of a crowd is kept")
 	}
 	p.c.mu.Unlock()

@@ -100,7 +100,7 @@ func (rt *Runtime) newCell(parent *cell, s *Spec) (*cell, error) {
 	}
 	c := &cell{rt: rt, parent: parent, pol: rt.policy(&spec), name: name, build: spec.New, born: rt.host.nano()}
 	if s.Slot != nil {
-		c.x = &extras{slot: s.Slot}
+		c.seldom().slot = s.Slot
 	}
 	return c, nil
 }
@@ -145,7 +145,7 @@ func (c *cell) spawnChild(child *cell, pctx actor.SpawnerContext) (*actor.PID, e
 		return nil, ErrStopping
 	}
 	c.mu.Lock()
-	twin := c.ext().children[child.name]
+	twin := c.ext().kids.get(child.name)
 	c.mu.Unlock()
 	if twin != nil {
 		// Perhaps it has ended and the parent has yet to hear of it; see terminated.
@@ -175,7 +175,7 @@ func (c *cell) tellOfChildren() {
 // setSpawning leaves the cell where the spawn middleware finds it.
 func (c *cell) setSpawning(child *cell) {
 	c.mu.Lock()
-	c.ext().spawning = child
+	c.seldom().spawning = child
 	c.mu.Unlock()
 }
 
@@ -232,10 +232,10 @@ func spawnMiddleware(next actor.SpawnFunc) actor.SpawnFunc {
 		}
 		name := strings.TrimPrefix(id, parent.path()+"/")
 		parent.mu.Lock()
-		x := parent.ext()
-		child := x.spawning
-		x.spawning = nil
-		twin := x.children[name]
+		r := parent.seldom()
+		child := r.spawning
+		r.spawning = nil
+		twin := parent.x.kids.get(name)
 		parent.mu.Unlock()
 		switch {
 		case twin != nil && twin == child:
@@ -290,7 +290,7 @@ func (c *cell) stillborn() bool {
 	c.dead = true
 	c.phase.Store(uint32(Ended))
 	c.rt.reaper.forget(c)
-	c.sys = nil
+	c.sys = sysQueue{}
 	lost := append(c.control.takeAll(), c.data.takeAll()...)
 	c.mu.Unlock()
 	for _, m := range lost {

@@ -47,18 +47,18 @@ func (rt *Runtime) rootFailed(f *childFailure) { f.c.supervise(f, rootStrategy) 
 func (c *cell) supervise(f *childFailure, s Strategy) {
 	child := f.c
 	child.mu.Lock()
-	x := child.ext()
-	if x.token != f.token || child.dead || !child.is(Failed) {
+	if child.ext().token != f.token || child.dead || !child.is(Failed) {
 		child.mu.Unlock()
 		return // stopped or restarted by a sibling's failure in the meantime
 	}
+	rare := child.seldom()
 	child.mu.Unlock()
-	v := s.Decide(&x.history, child.pol.Restart, c.rt.host.now(), c.rt.host.float())
+	v := s.Decide(&rare.history, child.pol.Restart, c.rt.host.now(), c.rt.host.float())
 	c.rt.notify(Event{Kind: EventVerdict, Path: child.path(), Actor: child.pol.Kind, Err: f.err, Action: v.Action, After: v.After})
 	switch v.Action {
 	case ActStop:
 		child.mu.Lock()
-		x.cause = f.err
+		rare.cause = f.err
 		child.mu.Unlock()
 		child.stopNow()
 	case ActEscalate:
@@ -102,16 +102,16 @@ func (c *cell) askRestart() {
 // back then.
 func (c *cell) holdOff(v Verdict, token uint32, back func()) {
 	c.mu.Lock()
-	x := c.ext()
-	if x.token != token || c.dead || !c.is(Failed) {
+	rare := c.seldom()
+	if c.x.token != token || c.dead || !c.is(Failed) {
 		c.mu.Unlock()
 		return
 	}
 	if v.Action == ActPark {
-		x.parked = c.rt.host.nano() + int64(v.After)
+		rare.parked = c.rt.host.nano() + int64(v.After)
 	}
 	c.refuse = true
-	x.delayed = c.rt.host.afterFunc(v.After, func() {
+	rare.delayed = c.rt.host.afterFunc(v.After, func() {
 		if c.tokenIs(token) {
 			back()
 		}

@@ -406,7 +406,7 @@ func TestAFailureOfAnEarlierIncarnationIsOldNews(t *testing.T) {
 	f.h.settle()
 	<-verdicts
 	a := f.kid["a"].c
-	stale := &childFailure{a, a.x.last, a.x.token - 1}
+	stale := &childFailure{a, a.seldom().last, a.x.token - 1}
 	f.ref.c.PostSystemMessage(&actor.Failure{Who: a.self, Reason: stale})
 	f.h.settle()
 	if len(verdicts) > 0 {
@@ -414,8 +414,8 @@ func TestAFailureOfAnEarlierIncarnationIsOldNews(t *testing.T) {
 	}
 	f.ref.c.PostSystemMessage(&actor.Failure{Who: a.self, Reason: "not of the kit"})
 	f.h.settle()
-	if len(a.x.history.at) != 1 || a.x.restarts != 1 {
-		t.Fatalf("%d failures counted, %d restarts", len(a.x.history.at), a.x.restarts)
+	if len(a.seldom().history.at) != 1 || a.seldom().restarts != 1 {
+		t.Fatalf("%d failures counted, %d restarts", len(a.seldom().history.at), a.seldom().restarts)
 	}
 }
 

@@ -25,7 +25,7 @@ func Publish(ctx actor.Context, key, value string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	x := c.ext()
+	x := c.seldom()
 	i := slices.IndexFunc(x.info, func(kv KeyValue) bool { return kv.Key == key })
 	switch {
 	case value == "" && i >= 0:
@@ -183,10 +183,12 @@ func (c *cell) node() Node {
 	var about func() []KeyValue
 	if x := c.x; x != nil {
 		about = x.about
-		n.Restarts, n.Failures, n.Refused = int(x.restarts), int(x.failures), x.refused
-		n.Last, n.Info = x.last, x.info
-		if x.parked > now {
-			n.ParkedFor = time.Duration(x.parked - now)
+		if r := x.rare; r != nil {
+			n.Restarts, n.Failures, n.Refused = int(r.restarts), int(r.failures), r.refused
+			n.Last, n.Info = r.last, r.info
+			if r.parked > now {
+				n.ParkedFor = time.Duration(r.parked - now)
+			}
 		}
 		for t := x.tasks; t != nil; t = t.next {
 			tasks = append(tasks, t)
@@ -219,7 +221,7 @@ func (rt *Runtime) find(path string) *cell {
 		c.mu.Lock()
 		var k *cell
 		if c.x != nil {
-			k = c.x.children[name]
+			k = c.x.kids.get(name)
 		}
 		c.mu.Unlock()
 		c = k
@@ -303,7 +305,10 @@ func (g *graveyard) bury(rt *Runtime, c *cell, why error) {
 	e := Grave{Path: c.path(), Kind: c.pol.Kind, At: rt.host.now(), Lived: time.Duration(rt.host.nano() - c.born), Err: why}
 	c.mu.Lock()
 	if c.x != nil {
-		e.Restarts, e.Info, e.about = int(c.x.restarts), c.x.info, c.x.about
+		e.about = c.x.about
+	}
+	if r := c.seen(); r != nil {
+		e.Restarts, e.Info = int(r.restarts), r.info
 	}
 	c.mu.Unlock()
 	g.mu.Lock()
