@@ -16,6 +16,8 @@ type conn struct {
 	ends conduit.Endpoints
 	most int // bytes of one read
 
+	rests *rests
+
 	// deliver is held while a method of the sink runs, so that reader and drainer take turns.
 	// Nothing that a sink may call takes it.
 	deliver sync.Mutex
@@ -30,6 +32,9 @@ type conn struct {
 	told     bool  // the present sink knows
 	draining bool
 	closed   bool
+	awake    bool               // rests knows of the reader
+	reads    uint32             // that brought something
+	seen     uint32             // of them, by rests
 	bug      *actors.PanicError // of the sink or of us: the better reason for the end
 }
 

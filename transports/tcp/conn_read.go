@@ -16,6 +16,10 @@ func (c *conn) read() {
 	s := sizer{size: min(firstRead, c.most), most: c.most}
 	for c.credit() {
 		b, err := c.sock.read(s.size)
+		if toRest(err) {
+			c.restart()
+			return
+		}
 		if err != nil {
 			c.finish(c.end("read from", err))
 			return
@@ -46,8 +50,14 @@ func (c *conn) offer(b *buf.Buf) {
 		return
 	}
 	c.credits--
+	c.reads++
+	woken := !c.awake
+	c.awake = true
 	s := c.sink
 	c.mu.Unlock()
+	if woken {
+		c.rests.add(c)
+	}
 	s.Offer(b)
 }
 

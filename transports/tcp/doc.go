@@ -8,7 +8,8 @@
 //	drain   pump: write, wait until writable, write ... -> Sink.Drained, and the pump ends
 //
 // A connection is one descriptor until it is bound, and one goroutine without a buffer while it
-// is idle: the buffer is borrowed once the socket has something to read.
+// is idle: the buffer is borrowed once the socket has something to read. Half a second to a second
+// after the last read that goroutine makes room for another one with a small stack.
 //
 // What a Sink can rely on, beside the contract of package conduit:
 //

@@ -19,15 +19,16 @@ const name = "tcp"
 
 // Transport dials and listens on TCP. It holds nothing that would have to be closed.
 type Transport struct {
-	rt  *actors.Runtime
-	cfg Config
+	rt    *actors.Runtime
+	cfg   Config
+	rests rests
 }
 
 var _ conduit.Transport = (*Transport)(nil)
 
 // New makes the transport. Its goroutines are pumps of rt.
 func New(rt *actors.Runtime, cfg Config) *Transport {
-	return &Transport{rt: rt, cfg: cfg.withDefaults()}
+	return &Transport{rt: rt, cfg: cfg.withDefaults(), rests: rests{rt: rt}}
 }
 
 // Name implements conduit.Transport.
@@ -120,11 +121,12 @@ func (t *Transport) conduit(nc *net.TCPConn, local ma.Multiaddr, dir conduit.Dir
 		return nil, err
 	}
 	c := &conn{
-		rt:   t.rt,
-		nc:   nc,
-		sock: s,
-		most: t.cfg.ReadBuffer,
-		ends: conduit.Endpoints{Local: local, Remote: remote, Direction: dir, Transport: name},
+		rt:    t.rt,
+		nc:    nc,
+		sock:  s,
+		most:  t.cfg.ReadBuffer,
+		rests: &t.rests,
+		ends:  conduit.Endpoints{Local: local, Remote: remote, Direction: dir, Transport: name},
 	}
 	c.wake.L = &c.mu
 	return c, nil

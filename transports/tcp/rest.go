@@ -1,0 +1,86 @@
+package tcp
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors"
+)
+
+// restAfter is how often rests looks: a reader that has brought nothing between two looks rests.
+const restAfter = 500 * time.Millisecond
+
+// rests looks after readers that wait. What a reader brings is often handled on its goroutine, whose
+// stack grows for that to 4 KiB or more. The runtime does not shrink it back to 2 KiB, which are
+// enough for waiting: it wants to see three quarters of a stack unused. So a reader that has brought
+// nothing for a while ends, and another takes its place. One timer does for all of them, while there
+// are some that are not at rest.
+type rests struct {
+	rt    *actors.Runtime
+	mu    sync.Mutex
+	awake []*conn
+	armed bool
+}
+
+// add is for a reader that has brought something. Nothing that holds the mu of a conn takes ours.
+func (r *rests) add(c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.awake = append(r.awake, c)
+	r.arm()
+}
+
+// arm is called with mu held.
+func (r *rests) arm() {
+	if !r.armed && len(r.awake) > 0 {
+		r.armed = true
+		r.rt.AfterFunc(restAfter, r.look)
+	}
+}
+
+func (r *rests) look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := r.awake[:0]
+	for _, c := range r.awake {
+		if c.busy() {
+			kept = append(kept, c)
+		}
+	}
+	clear(r.awake[len(kept):])
+	if r.awake = kept; len(kept) == 0 {
+		r.awake = nil
+	}
+	r.armed = false
+	r.arm()
+}
+
+// busy says that the reader has brought something since the last time it was asked. If it has not,
+// it is told to rest.
+func (c *conn) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.over {
+		return false
+	}
+	if c.reads != c.seen {
+		c.seen = c.reads
+		return true
+	}
+	c.awake = false
+	// Wakes it up in the middle of its wait; see restart. What comes at the same moment is read by it
+	// or by its successor.
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+	return false
+}
+
+// toRest says that err is no end of the connection.
+func toRest(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// restart goes on with a reader on a fresh goroutine.
+func (c *conn) restart() {
+	_ = c.nc.SetReadDeadline(time.Time{}) // it fails if the connection is gone; so will the read
+	c.rt.Pump(c.pump("read"), c.read, c.readerFailed)
+}
