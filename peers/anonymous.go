@@ -37,7 +37,7 @@ func (p *peers) dialAnonymous(ctx actor.Context, m *messages.Dial) {
 	p.anonymous[n] = a
 	a.permit = &permit{begin: func(ctx actor.Context, err error) {
 		if err == nil {
-			a.ref, err = actors.Spawn[any](ctx, dialSpec(p.cfg, a.job))
+			a.ref, err = actors.Spawn[any](ctx, dialSpec(&p.cfg, a.job))
 		}
 		if err != nil {
 			p.anonymousEnded(ctx, n, err)
@@ -50,7 +50,7 @@ func (p *peers) dialAnonymous(ctx actor.Context, m *messages.Dial) {
 }
 
 // dialSpec names an attempt by its number.
-func dialSpec(cfg Config, job DialJob) (s actors.Spec) {
+func dialSpec(cfg *Config, job DialJob) (s actors.Spec) {
 	s = cfg.Dial(job)
 	s.Name = dialName + strconv.FormatUint(job.Attempt, 10)
 	return s

@@ -18,8 +18,8 @@ import (
 type ledger struct {
 	// settled counts the messages from peers that were received, or lost on the way.
 	settled atomic.Uint64
-	conns   map[uint64]*conn // until their ends were told
-	dials   uint64           // so far: a late answer to a dial before the failure must not count
+	conns   conns  // until their ends were told
+	dials   uint64 // so far: a late answer to a dial before the failure must not count
 	backoff dialplan.Backoff
 }
 

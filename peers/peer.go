@@ -18,7 +18,7 @@ import (
 // peer is the actor of one remote: it owns the set of its connections, and whoever waits for
 // one.
 type peer struct {
-	cfg    Config
+	cfg    *Config // shared by all
 	id     identity.ID
 	parent actors.Ref[messages.Peers]
 	ledger *ledger
@@ -26,7 +26,6 @@ type peer struct {
 	self  actors.Ref[messages.Peer]
 	rt    *actors.Runtime
 	set   *connset.Set
-	conns map[string]*conn          // by the names of their actors
 	opens map[uint64]*messages.Open // waiting, by request; len <= connset's cap
 	calls []call                    // that wait for a connection; len <= maxDials
 	timer *actors.Timer
@@ -37,6 +36,7 @@ type peer struct {
 	over  bool      // this incarnation has said goodbye
 	route uint64    // the connection that is in Routes; 0: none
 
+	// Most peers are never dialled: what follows is made by put when it is needed.
 	plan     *dialing
 	attempts map[uint64]*attempt // under way, of this dial or earlier ones
 	// extra links of a dial that has got one already; they are closed when they arrive.
@@ -61,7 +61,7 @@ const maxDials = 1024
 // connections of endless identities, one after another, from becoming as many actors.
 const brieflyIdle = time.Second
 
-func peerSpec(cfg Config, id identity.ID, parent actors.Ref[messages.Peers], l *ledger) actors.Spec {
+func peerSpec(cfg *Config, id identity.ID, parent actors.Ref[messages.Peers], l *ledger) actors.Spec {
 	return actors.Spec{
 		Kind:    "peer",
 		New:     func() actor.Actor { return &peer{cfg: cfg, id: id, parent: parent, ledger: l} },
@@ -87,12 +87,12 @@ func (p *peer) Receive(ctx actor.Context) {
 	case *messages.StreamsChanged:
 		p.streamsChanged(m)
 	case *messages.ConnEnded:
-		if c := p.ledger.conns[m.Conn]; c != nil {
+		if c := p.ledger.conns.get(m.Conn); c != nil {
 			c.ended = m
 			p.set.Remove(m.Conn)
 		}
 	case *connOver:
-		if c := p.conns[m.name]; c != nil {
+		if c := p.ledger.conns.named(m.name); c != nil {
 			p.connGone(c, nil)
 		}
 	case *probed:
@@ -132,7 +132,7 @@ func (p *peer) given(ctx actor.Context, m any) {
 		p.set.Identified(slices.Contains(m.protocols, connset.Rule))
 	case *announceOn:
 		for _, id := range p.ids() {
-			c := p.ledger.conns[id]
+			c := p.ledger.conns.get(id)
 			_ = p.cfg.Identify.Control(&messages.ConnUp{Conn: c.info, Session: c.ref})
 		}
 	case *hangupOn:
@@ -147,11 +147,6 @@ func (p *peer) start(ctx actor.Context) {
 		Self: p.cfg.Self, Peer: p.id, Cap: connsPerPeer(p.cfg.Limits),
 		SpareIdle: p.cfg.SpareIdle, AgreedIdle: p.cfg.AgreedIdle,
 	})
-	p.conns = map[string]*conn{}
-	p.opens = map[uint64]*messages.Open{}
-	p.attempts = map[uint64]*attempt{}
-	p.extra = map[*messages.Link]struct{}{}
-	p.coming = map[*messages.Link]struct{}{}
 	p.timer = actors.NewTimer(ctx, &tick{})
 	p.farewell(actors.ErrRestarting) // what the last incarnation did not get to
 	id := p.id
@@ -195,6 +190,14 @@ func (p *peer) drain(ctx actor.Context) {
 	} else {
 		p.timer.Stop()
 	}
+}
+
+// put makes the map that most peers do without.
+func put[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[k] = v
 }
 
 func sooner(a time.Time, aOK bool, b time.Time, bOK bool) (time.Time, bool) {
@@ -243,14 +246,14 @@ func (p *peer) open(ctx actor.Context, m *messages.Open) {
 		p.set.Cancel(p.req)
 		m.Reply.Fail(ErrNotConnected)
 	default:
-		p.opens[p.req] = m
+		put(&p.opens, p.req, m)
 		m.Reply.OnGivenUp(p.tellUnwanted(p.req))
 		p.dial(ctx, m.Addrs, false)
 	}
 }
 
 func (p *peer) openOn(id uint64, m *messages.Open) {
-	c := p.ledger.conns[id]
+	c := p.ledger.conns.get(id)
 	if c == nil {
 		m.Reply.Fail(ErrNotConnected)
 		return

@@ -3,7 +3,6 @@ package peers
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -16,6 +15,28 @@ import (
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 )
+
+// conns are the connections with one peer; there are few, mostly one.
+type conns []*conn
+
+func (cs conns) get(id uint64) *conn {
+	for _, c := range cs {
+		if c.info.ID == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// named finds a connection by the name of its actor.
+func (cs conns) named(name string) *conn {
+	for _, c := range cs {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
 
 // conn is one connection.
 type conn struct {
@@ -48,9 +69,9 @@ func (p *peer) addLink(ctx actor.Context, m *addLink) {
 		return
 	}
 	c := &conn{info: m.conn, name: fmt.Sprintf("conn-%d", m.conn.ID)}
-	c.streams = p.cfg.Streams.Holder(p.id.Short() + "/" + c.name)
-	c.buffers = p.cfg.Buffers.Holder(p.id.Short() + "/" + c.name)
-	p.ledger.conns[m.conn.ID] = c // before anything can go wrong
+	holder := p.id.Short() + "/" + c.name
+	c.streams, c.buffers = p.cfg.Streams.Holder(holder), p.cfg.Buffers.Holder(holder)
+	p.ledger.conns = append(p.ledger.conns, c) // before anything can go wrong
 	spec := p.cfg.Session(SessionJob{Conn: m.conn, Link: m.link, Owner: p.self, Streams: c.streams, Buffers: c.buffers})
 	spec.Name = c.name
 	ref, err := actors.Spawn[messages.Session](ctx, spec)
@@ -59,7 +80,6 @@ func (p *peer) addLink(ctx actor.Context, m *addLink) {
 	}
 	m.taken = true
 	c.ref = ref
-	p.conns[c.name] = c
 	if len(p.ledger.conns) == 1 {
 		_ = p.cfg.Book.Control(&messages.Connectedness{Peer: p.id, Connected: true})
 	}
@@ -69,7 +89,7 @@ func (p *peer) addLink(ctx actor.Context, m *addLink) {
 }
 
 func (p *peer) streamsChanged(m *messages.StreamsChanged) {
-	c := p.ledger.conns[m.Conn]
+	c := p.ledger.conns.get(m.Conn)
 	switch {
 	case c == nil:
 	case m.Streams > 0 && !c.busy:
@@ -87,7 +107,7 @@ func (p *peer) childEnded(ctx actor.Context) {
 	if !ok {
 		return
 	}
-	if c := p.conns[end.Name]; c != nil {
+	if c := p.ledger.conns.named(end.Name); c != nil {
 		p.set.Remove(c.info.ID)
 		if c.ended == nil && end.Err == nil {
 			// Why it ended is on its way; this comes behind it.
@@ -107,8 +127,7 @@ func (p *peer) childEnded(ctx actor.Context) {
 // a connection that has not said it itself.
 func (p *peer) connGone(c *conn, why error) {
 	id := c.info.ID
-	delete(p.conns, c.name)
-	delete(p.ledger.conns, id)
+	p.ledger.conns = slices.DeleteFunc(p.ledger.conns, func(o *conn) bool { return o == c })
 	p.set.Remove(id)
 	c.streams.Close()
 	c.buffers.Close()
@@ -125,7 +144,7 @@ func (p *peer) connGone(c *conn, why error) {
 }
 
 func (p *peer) close(id uint64, code uint32, reason string) {
-	if c := p.ledger.conns[id]; c != nil {
+	if c := p.ledger.conns.get(id); c != nil {
 		_ = c.ref.Control(&messages.CloseConn{Code: code, Reason: reason})
 	}
 }
@@ -140,10 +159,16 @@ func (p *peer) hangup(m *hangupOn) {
 	}
 }
 
-func (p *peer) ids() []uint64 { return slices.Sorted(maps.Keys(p.ledger.conns)) } // order-free: sorted
+func (p *peer) ids() (out []uint64) {
+	for _, c := range p.ledger.conns {
+		out = append(out, c.info.ID)
+	}
+	slices.Sort(out)
+	return out
+}
 
 func (p *peer) probe(id uint64) {
-	c := p.ledger.conns[id]
+	c := p.ledger.conns.get(id)
 	if c == nil {
 		return
 	}
@@ -166,6 +191,6 @@ func (p *peer) goodbye() {
 // farewell tells of the end of every connection that is in the ledger.
 func (p *peer) farewell(why error) {
 	for _, id := range p.ids() {
-		p.connGone(p.ledger.conns[id], why)
+		p.connGone(p.ledger.conns.get(id), why)
 	}
 }

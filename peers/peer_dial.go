@@ -60,7 +60,7 @@ func (p *peer) wantConn(ctx actor.Context, m *dialOn) {
 		return
 	}
 	if id, ok := p.set.Best(false); ok && m.link == nil {
-		m.m.Reply.Answer(p.ledger.conns[id].info)
+		m.m.Reply.Answer(p.ledger.conns.get(id).info)
 		return
 	}
 	if len(p.calls) >= maxDials {
@@ -199,7 +199,7 @@ func (p *peer) startAttempt(e dialplan.Start) {
 	a := &attempt{dial: p.plan.id, n: e.N, job: DialJob{
 		Attempt: p.plan.attemptID(e.N), Addr: e.Addr, Expect: p.id, Timeout: e.Timeout, Owner: p.self,
 	}}
-	p.attempts[a.job.Attempt] = a
+	put(&p.attempts, a.job.Attempt, a)
 	if err := p.parent.Control(&dialWanted{peer: p.id, attempt: a.job.Attempt}); err != nil {
 		delete(p.attempts, a.job.Attempt) // peers has failed, and is about to restart this actor too
 		p.plan.d.HandleFailed(p.rt.Now(), a.n, err)
@@ -262,7 +262,7 @@ func (p *peer) dialled(m *messages.Dialled) {
 	if current {
 		p.plan.linking[m.Link] = a.n
 	} else {
-		p.coming[m.Link] = struct{}{}
+		put(&p.coming, m.Link, struct{}{})
 	}
 	if err := p.parent.Control(&messages.Arrived{Link: m.Link}); err != nil {
 		p.linkFailed(m.Link, err) // peers has failed, and is about to restart this actor too
@@ -300,7 +300,7 @@ func (p *peer) linked(l *messages.Link, c *stream.Conn) {
 // unlink makes the links that are on their way unwelcome.
 func (p *peer) unlink() {
 	for l := range p.plan.linking { // order-free: from one set into another
-		p.extra[l] = struct{}{}
+		put(&p.extra, l, struct{}{})
 	}
 	clear(p.plan.linking)
 }
@@ -320,7 +320,7 @@ func (p *peer) linkFailed(l *messages.Link, err error) {
 			return false
 		}
 		if id, ok := p.set.Best(false); ok {
-			w.reply.Answer(p.ledger.conns[id].info) // that peer answers, and there is one already
+			w.reply.Answer(p.ledger.conns.get(id).info) // that peer answers, and there is one already
 		} else {
 			w.reply.Fail(err)
 		}
@@ -337,7 +337,7 @@ func (p *peer) dialEnded(err error) {
 		p.unlink()
 	}
 	for l := range p.plan.linking { // order-free: from one set into another
-		p.coming[l] = struct{}{}
+		put(&p.coming, l, struct{}{})
 	}
 	p.plan = nil
 	if !lost {
@@ -361,7 +361,7 @@ func (p *peer) stopDial(err error) {
 		p.dialEnded(err)
 	}
 	for l := range p.coming { // order-free: from one set into another
-		p.extra[l] = struct{}{}
+		put(&p.extra, l, struct{}{})
 	}
 	clear(p.coming)
 	for _, n := range slices.Sorted(maps.Keys(p.attempts)) { // order-free: sorted

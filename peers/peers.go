@@ -138,8 +138,8 @@ type remote struct {
 	ref    actors.Ref[messages.Peer]
 	ledger *ledger
 	given  uint64 // messages that it was given
-	conns  map[uint64]held
-	dials  map[uint64]*permit // by attempt
+	conns  []held
+	dials  map[uint64]*permit // by attempt; nil until the first
 }
 
 // held is one connection's reservation.
@@ -247,8 +247,8 @@ func (p *peers) want(ctx actor.Context, id identity.ID, refuse func(error)) *rem
 	if r := p.remotes[id]; r != nil {
 		return r
 	}
-	l := &ledger{conns: map[uint64]*conn{}, backoff: p.cfg.State.failures.take(id)}
-	spec := peerSpec(p.cfg, id, p.self, l)
+	l := &ledger{backoff: p.cfg.State.failures.take(id)}
+	spec := peerSpec(&p.cfg, id, p.self, l)
 	p.cfg.State.peers++
 	spec.Name = "peer-" + strconv.FormatUint(p.cfg.State.peers, 10)
 	ref, err := actors.Spawn[messages.Peer](ctx, spec)
@@ -256,7 +256,7 @@ func (p *peers) want(ctx actor.Context, id identity.ID, refuse func(error)) *rem
 		refuse(err)
 		return nil
 	}
-	r := &remote{id: id, ref: ref, ledger: l, conns: map[uint64]held{}, dials: map[uint64]*permit{}}
+	r := &remote{id: id, ref: ref, ledger: l}
 	p.remotes[id], p.named[spec.Name] = r, r
 	return r
 }
@@ -317,7 +317,7 @@ func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 	if f := p.cfg.Explain; f != nil {
 		conn.Explain = func(op string, err error) error { return f(op, l.Peer, err) }
 	}
-	r.conns[conn.ID] = held{token, conn}
+	r.conns = append(r.conns, held{token, conn})
 	p.give(r, &addLink{conn: conn, link: l, from: p.self})
 }
 
@@ -336,10 +336,13 @@ func (p *peers) released(m *messages.ConnReleased) {
 	if r == nil {
 		return
 	}
-	if h, ok := r.conns[m.Conn]; ok {
-		delete(r.conns, m.Conn)
-		p.account.Release(h.token)
-	}
+	r.conns = slices.DeleteFunc(r.conns, func(h held) bool {
+		if h.conn.ID == m.Conn {
+			p.account.Release(h.token)
+			return true
+		}
+		return false
+	})
 }
 
 func (p *peers) dialWanted(ctx actor.Context, m *dialWanted) {
@@ -350,7 +353,7 @@ func (p *peers) dialWanted(ctx actor.Context, m *dialWanted) {
 	pm := &permit{peer: m.peer, begin: func(_ actor.Context, err error) {
 		p.give(r, &granted{attempt: m.attempt, err: err})
 	}}
-	r.dials[m.attempt] = pm
+	put(&r.dials, m.attempt, pm)
 	p.permits.want(ctx, pm)
 }
 
@@ -399,10 +402,10 @@ func (p *peers) peerEnded(ctx actor.Context, r *remote, end actors.End) {
 		delete(p.remotes, r.id)
 		p.cfg.Routes.Forget(r.id)
 	}
-	for _, h := range r.conns { // order-free: releasing commutes
+	for _, h := range r.conns {
 		p.account.Release(h.token)
 	}
-	clear(r.conns)
+	r.conns = nil
 	p.endDials(ctx, r)
 	if p.remotes[r.id] == nil && !errors.Is(end.Err, actors.ErrAbandoned) {
 		p.cfg.State.failures.keep(r.id, r.ledger.backoff)
@@ -421,7 +424,7 @@ func (p *peers) inOrder() []*remote {
 func (p *peers) list() []*stream.Conn {
 	var out []*stream.Conn
 	for _, r := range p.remotes { // order-free: sorted below
-		for _, h := range r.conns { // order-free: sorted below
+		for _, h := range r.conns {
 			out = append(out, h.conn)
 		}
 	}
