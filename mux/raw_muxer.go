@@ -2,6 +2,8 @@ package mux
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -53,7 +55,7 @@ func (s *rawSink) Drained(err error) { _ = s.ref.Control(&drained{s.lent, err}) 
 func (s *rawSink) Ended(err error) { _ = s.ref.Offer(&ended{err}) }
 
 func newRawMuxer(sec conduit.Secured, cfg yamux.Config, buffers *actors.Holder, role yamux.Role, now time.Time) *rawMuxer {
-	m := &rawMuxer{core: yamux.New(cfg, role, now), raw: sec.Raw, rx: sec.Open, tx: sec.Seal}
+	m := &rawMuxer{core: yamux.NewShared(shared(cfg), role, now), raw: sec.Raw, rx: sec.Open, tx: sec.Seal}
 	m.windows = newWindows(m.core, cfg, buffers)
 	if len(sec.Rest) > 0 {
 		// Plaintext that came with the end of the upgrade; events follow with next.
@@ -61,6 +63,23 @@ func newRawMuxer(sec conduit.Secured, cfg yamux.Config, buffers *actors.Holder, 
 	}
 	m.reading = true // the opener may hold records that came with the end of the upgrade
 	return m
+}
+
+// latest is the configuration that a session had last, and what it means: those of a node have one
+// between them.
+var latest atomic.Pointer[struct{ asked, full yamux.Config }]
+
+// spareStreams are those of all sessions: idle ones are many, and keep none.
+var spareStreams sync.Pool
+
+func shared(cfg yamux.Config) *yamux.Config {
+	cfg.Spare = &spareStreams
+	p := latest.Load()
+	if p == nil || p.asked != cfg {
+		p = &struct{ asked, full yamux.Config }{cfg, cfg.WithDefaults()}
+		latest.Store(p)
+	}
+	return &p.full
 }
 
 func (m *rawMuxer) start(ref actors.Ref[any]) {

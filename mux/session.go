@@ -70,7 +70,8 @@ func Spec(cfg Config) actors.Spec {
 
 // Session is the actor of one connection.
 type Session struct {
-	cfg     Config
+	cfg     kept
+	first   *Config // nil once it has started
 	rt      *actors.Runtime
 	self    actors.Ref[messages.Session]
 	m       muxer
@@ -100,6 +101,14 @@ type Session struct {
 	moving bool      // a handler was given something since leave was set
 }
 
+// kept is what a session needs of its Config once it has started. Idle ones are many.
+type kept struct {
+	Conn                     *stream.Conn
+	Owner                    actors.Ref[messages.Peer]
+	Streams                  *actors.Holder
+	NegotiateTimeout, Linger time.Duration
+}
+
 type (
 	tick  struct{}
 	leave struct{}
@@ -121,7 +130,11 @@ func newSession(cfg Config) *Session {
 	if cfg.Lookup == nil {
 		cfg.Lookup = func([]byte) (string, stream.Handler, bool) { return "", stream.Handler{}, false }
 	}
-	s := &Session{cfg: cfg, streams: map[uint64]*entry{}}
+	s := &Session{
+		cfg:     kept{cfg.Conn, cfg.Owner, cfg.Streams, cfg.NegotiateTimeout, cfg.Linger},
+		first:   &cfg,
+		streams: map[uint64]*entry{},
+	}
 	s.spare.lookup = cfg.Lookup
 	return s
 }
@@ -185,23 +198,23 @@ func (s *Session) now(ctx actor.Context) time.Time {
 func (s *Session) start(ctx actor.Context, now time.Time) {
 	s.self = actors.Self[messages.Session](ctx)
 	s.timer = actors.NewTimer(ctx, &tick{})
-	c := s.cfg.Conn
+	c, first := s.cfg.Conn, s.first
 	actors.Describe(ctx, func() []actors.KeyValue {
 		return []actors.KeyValue{
 			{Key: "peer", Value: c.Peer.String()}, {Key: "remote", Value: c.Remote.String()},
 			{Key: "direction", Value: c.Direction.String()}, {Key: "security", Value: c.Security}, {Key: "muxer", Value: c.Muxer},
 		}
 	})
-	both := conduit.Conduit{Raw: s.cfg.Secured.Raw, Muxed: s.cfg.Muxed}
+	both := conduit.Conduit{Raw: first.Secured.Raw, Muxed: first.Muxed}
 	actors.OnEnd(s.self, func(err error) {
 		if errors.Is(err, actors.ErrAbandoned) {
 			both.Abandon() // nobody else is going to
 		}
 	})
 	ref := actors.Self[any](ctx)
-	if s.cfg.Muxed != nil {
-		n := newNativeMuxer(s.cfg.Muxed)
-		s.m = n
+	if first.Muxed != nil {
+		n := newNativeMuxer(first.Muxed)
+		s.m, s.first = n, nil
 		n.start(ref)
 		return
 	}
@@ -209,8 +222,8 @@ func (s *Session) start(ctx actor.Context, now time.Time) {
 	if c.Direction == conduit.Outbound {
 		role = yamux.Client
 	}
-	r := newRawMuxer(s.cfg.Secured, s.cfg.Yamux, s.cfg.Buffers, role, now)
-	s.m = r
+	r := newRawMuxer(first.Secured, first.Yamux, first.Buffers, role, now)
+	s.m, s.first = r, nil
 	r.start(ref)
 }
 

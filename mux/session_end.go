@@ -105,7 +105,7 @@ func (s *Session) connError() error {
 // after it.
 func (s *Session) stopping(now time.Time) {
 	if s.m == nil { // start has failed
-		conduit.Conduit{Raw: s.cfg.Secured.Raw, Muxed: s.cfg.Muxed}.Abandon()
+		conduit.Conduit{Raw: s.first.Secured.Raw, Muxed: s.first.Muxed}.Abandon()
 		return
 	}
 	s.m.end(now, s.code, "")

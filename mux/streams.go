@@ -2,6 +2,7 @@ package mux
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -157,55 +158,56 @@ func (s *Session) opened(ctx actor.Context, now time.Time, e *entry, lazy bool) 
 	m.Reply.Answer(e.s)
 }
 
-// negotiators keeps what negotiates the protocol of a stream for the next one: it is needed for
-// a moment of each stream's life.
+// negotiators gives out what negotiates the protocol of a stream, which it needs for a moment of its
+// life.
 type negotiators struct {
-	lookup    Lookup
-	listeners []*listener
-	dialers   []*multistream.Dialer
+	lookup Lookup
 }
+
+// What no stream needs now, of all sessions.
+var (
+	listeners = sync.Pool{New: func() any { return newListener() }}
+	dialers   = sync.Pool{New: func() any { return new(multistream.Dialer) }}
+)
 
 // listener remembers the handler of the protocol that it finds.
 type listener struct {
 	multistream.Listener
-	look  multistream.Lookup
-	found stream.Handler
+	look   multistream.Lookup
+	lookup Lookup
+	found  stream.Handler
 }
 
-// spareMax is how many of each kind are kept.
-const spareMax = 8
+func newListener() *listener {
+	l := &listener{}
+	l.look = func(name []byte) (proto string, ok bool) {
+		proto, l.found, ok = l.lookup(name)
+		return proto, ok
+	}
+	return l
+}
 
 func (n *negotiators) listener() *listener {
-	var l *listener
-	if k := len(n.listeners); k > 0 {
-		l, n.listeners = n.listeners[k-1], n.listeners[:k-1]
-	} else {
-		l = &listener{}
-		l.look = func(name []byte) (proto string, ok bool) {
-			proto, l.found, ok = n.lookup(name)
-			return proto, ok
-		}
-	}
-	l.found = stream.Handler{}
+	l := listeners.Get().(*listener)
+	l.lookup = n.lookup
 	l.Reset(l.look)
 	return l
 }
 
 func (n *negotiators) dialer(protocols []string) (*multistream.Dialer, error) {
-	d := new(multistream.Dialer)
-	if k := len(n.dialers); k > 0 {
-		d, n.dialers = n.dialers[k-1], n.dialers[:k-1]
-	}
+	d := dialers.Get().(*multistream.Dialer)
 	return d, d.Reset(protocols...)
 }
 
 // giveBack takes the negotiator of a stream that needs it no more.
 func (n *negotiators) giveBack(e *entry) {
-	if e.listen != nil && len(n.listeners) < spareMax {
-		n.listeners = append(n.listeners, e.listen)
+	if l := e.listen; l != nil {
+		l.Listener, l.lookup, l.found = multistream.Listener{}, nil, stream.Handler{}
+		listeners.Put(l)
 	}
-	if e.dial != nil && len(n.dialers) < spareMax {
-		n.dialers = append(n.dialers, e.dial)
+	if d := e.dial; d != nil {
+		*d = multistream.Dialer{} // keeps nobody's names
+		dialers.Put(d)
 	}
 	e.listen, e.dial = nil, nil
 }

@@ -83,9 +83,20 @@ type Config struct {
 	// without effect: so many at once, so many per second, and one more for each KiB of data
 	// that we send. Default 10000 and 2000.
 	ControlBurst, ControlRate int
+
+	// Spare keeps the memory of ended streams for all sessions that have it, as a sync.Pool does.
+	// Default: each session keeps that of its own.
+	Spare Spare
 }
 
-func (c Config) withDefaults() Config {
+// Spare keeps what is not in use. Its methods may be called by many sessions at once.
+type Spare interface {
+	Get() any // nil: there is none
+	Put(any)
+}
+
+// WithDefaults fills in what was not said and bounds what was.
+func (c Config) WithDefaults() Config {
 	def := func(v *int, d, lo, hi int) {
 		if *v == 0 {
 			*v = d

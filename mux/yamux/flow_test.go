@@ -146,8 +146,8 @@ func TestIdleSessionGivesMemoryBack(t *testing.T) {
 	x.drain()
 	x.evs, x.out = nil, nil
 	x.pass(DefaultKeepAlive)
-	if len(x.s.free) != 0 || cap(x.s.events.q) != 0 {
-		t.Fatalf("%d streams and %d events kept", len(x.s.free), cap(x.s.events.q))
+	if x.s.free != nil || cap(x.s.events.q) != 0 {
+		t.Fatalf("%d streams and %d events kept", x.s.numFree, cap(x.s.events.q))
 	}
 	x.want("the silence was broken by a ping", "ping SYN 0 2")
 	x.evs = nil

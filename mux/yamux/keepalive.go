@@ -114,7 +114,7 @@ func (s *Session) HandleTimeout(now time.Time) {
 
 // trim gives memory back that a busy time has left behind: idle sessions are many.
 func (s *Session) trim() {
-	s.free = nil
+	s.free, s.numFree = nil, 0
 	if s.events.len() == 0 {
 		s.events = eventQueue{}
 	}

@@ -17,16 +17,18 @@ const (
 
 // Session is one end of a yamux connection. Its one caller owns it and all of its state.
 type Session struct {
-	cfg  Config
-	role Role
-	now  time.Time // of the latest call
-	err  error     // why it ended
+	cfg *Config   // not to be changed: of many sessions
+	now time.Time // of the latest call
+	err error     // why it ended
 
 	// Input.
-	in      []byte // borrowed, what is left of HandleBytes' p
-	part    [HeaderSize]byte
-	partLen int
-	body    struct { // of the data frame being read
+	in       []byte // borrowed, what is left of HandleBytes' p
+	part     [HeaderSize]byte
+	partLen  uint8
+	role     Role // here, where it costs nothing, as draining
+	draining bool // GoAway(0) was called
+	numFree  uint8
+	body     struct { // of the data frame being read
 		left uint32
 		st   *stream // nil: skip it
 		fin  bool
@@ -36,15 +38,14 @@ type Session struct {
 
 	// Streams.
 	streams             map[uint32]*stream
-	free                []*stream
+	free                *stream // ended ones, by links[0].next
 	nextID              uint32
+	heldSYNs            int32
 	inbound             int // open streams of the remote's
 	unaccepted, unacked int
-	heldSYNs            int
 	held, grown         int // sums over streams: bytes not consumed, windows above ProtocolWindow
 	windowBudget, short int
 	remoteGone          *GoAwayError
-	draining            bool // GoAway(0) was called
 	closing             []uint32
 
 	// Output.
@@ -72,7 +73,13 @@ type reset struct{ id, code uint32 }
 
 // New returns a session that has one frame to write, the first ping.
 func New(cfg Config, role Role, now time.Time) *Session {
-	cfg = cfg.withDefaults()
+	full := cfg.WithDefaults()
+	return NewShared(&full, role, now)
+}
+
+// NewShared is New for many sessions with one configuration, which WithDefaults has made and which
+// does not change any more.
+func NewShared(cfg *Config, role Role, now time.Time) *Session {
 	s := &Session{
 		cfg:          cfg,
 		role:         role,
@@ -188,7 +195,7 @@ func (s *Session) end(err error, tell bool) {
 	if tell {
 		s.goAway = &Header{Type: TypeGoAway, Length: s.stats.Code}
 	}
-	s.streams, s.free = nil, nil
+	s.streams, s.free, s.numFree = nil, nil, 0
 	s.controlq, s.dataq = queue{k: controlQueue}, queue{k: dataQueue}
 	s.pongs = ring[uint32]{}
 	if !s.draining {

@@ -41,7 +41,7 @@ func (s *Session) takeHeader() (Header, bool) {
 	} else {
 		n := copy(s.part[s.partLen:], s.in)
 		s.in = s.in[n:]
-		s.partLen += n
+		s.partLen += uint8(n)
 		if s.partLen < HeaderSize {
 			return Header{}, false
 		}

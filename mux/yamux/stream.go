@@ -38,18 +38,13 @@ type stream struct {
 	links [numQueues]link
 }
 
-// maxFreeStreams is how many ended streams a session keeps for reuse while it is busy.
-const maxFreeStreams = 256
+// maxFreeStreams is how many ended streams a session keeps for reuse while it is busy, if it has
+// nobody to share them with.
+const maxFreeStreams = 255
 
 // newStream makes the state of stream id and counts it.
 func (s *Session) newStream(id uint32, inbound bool) *stream {
-	var st *stream
-	if n := len(s.free); n > 0 {
-		st = s.free[n-1]
-		s.free = s.free[:n-1]
-	} else {
-		st = new(stream)
-	}
+	st := s.spare()
 	*st = stream{
 		id:         id,
 		inbound:    inbound,
@@ -67,6 +62,21 @@ func (s *Session) newStream(id uint32, inbound bool) *stream {
 		s.unacked++
 	}
 	s.streams[id] = st
+	return st
+}
+
+func (s *Session) spare() *stream {
+	st := s.free
+	switch {
+	case s.cfg.Spare != nil:
+		st, _ = s.cfg.Spare.Get().(*stream)
+	case st != nil:
+		s.free = st.links[0].next
+		s.numFree--
+	}
+	if st == nil {
+		st = new(stream)
+	}
 	return st
 }
 
@@ -94,9 +104,14 @@ func (s *Session) drop(st *stream) {
 	s.grown -= st.window - ProtocolWindow
 	s.held -= st.held
 	s.events.push(Event{Kind: StreamClosed, ID: st.id})
-	if len(s.free) < maxFreeStreams {
-		*st = stream{}
-		s.free = append(s.free, st)
+	*st = stream{}
+	switch {
+	case s.cfg.Spare != nil:
+		s.cfg.Spare.Put(st)
+	case s.numFree < maxFreeStreams:
+		st.links[0].next = s.free
+		s.free = st
+		s.numFree++
 	}
 	s.finishIfDrained()
 }
