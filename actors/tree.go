@@ -25,6 +25,9 @@ func Publish(ctx actor.Context, key, value string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if value == "" && c.seen() == nil {
+		return
+	}
 	x := c.seldom()
 	i := slices.IndexFunc(x.info, func(kv KeyValue) bool { return kv.Key == key })
 	switch {
