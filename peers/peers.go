@@ -315,7 +315,7 @@ func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 		Since: now,
 	}
 	if f := p.cfg.Explain; f != nil {
-		conn.Explain = func(op string, err error) error { return f(op, l.Peer, err) }
+		conn.Explain = func(op string, err error) error { return f(op, conn.Peer, err) } // not l's: it may go
 	}
 	r.conns = append(r.conns, held{token, conn})
 	p.give(r, &addLink{conn: conn, link: l, from: p.self})
