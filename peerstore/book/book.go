@@ -131,6 +131,8 @@ type Book struct {
 	used  uint64 // the last value of peer.used
 	swept time.Time
 	stats Stats
+	// lastNames are the protocols that the latest peer said, not to be changed.
+	lastNames []string
 }
 
 // Stats is for people.

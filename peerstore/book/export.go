@@ -87,7 +87,7 @@ func (b *Book) Import(now time.Time, saved []Saved) int {
 		p.met = p.met || s.Met
 		p.seq = max(p.seq, s.Seq)
 		p.facts.ProtocolVersion, p.facts.AgentVersion = text(s.ProtocolVersion), text(s.AgentVersion)
-		p.facts.Protocols = names(s.Protocols)
+		p.facts.Protocols = b.names(s.Protocols)
 		if k, err := identity.UnmarshalPublicKey(s.PublicKey); err == nil && s.Peer.MatchesKey(k) {
 			p.facts.PublicKey = k
 		}

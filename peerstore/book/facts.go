@@ -57,7 +57,7 @@ func (b *Book) Identified(now time.Time, id identity.ID, s Statement) error {
 		PublicKey:       s.PublicKey,
 		ProtocolVersion: text(s.ProtocolVersion),
 		AgentVersion:    text(s.AgentVersion),
-		Protocols:       names(s.Protocols),
+		Protocols:       b.names(s.Protocols),
 		Sealed:          sealed,
 	}
 	var expires time.Time
@@ -142,9 +142,10 @@ func (p *peer) replace(addrs []ma.Multiaddr, source Source, expires time.Time) {
 	}
 }
 
-// names copies what fits of a list of protocols.
-func names(protocols []string) []string {
-	var out []string
+// names copies what fits of a list of protocols. Peers of one make say the same one after another:
+// they share the list.
+func (b *Book) names(protocols []string) []string {
+	out := make([]string, 0, min(len(protocols), MaxProtocols))
 	for _, name := range protocols {
 		if len(out) == MaxProtocols {
 			break
@@ -153,7 +154,13 @@ func names(protocols []string) []string {
 			out = append(out, name)
 		}
 	}
-	return out
+	switch {
+	case len(out) == 0:
+		return nil
+	case !slices.Equal(out, b.lastNames):
+		b.lastNames = slices.Clip(out)
+	}
+	return b.lastNames
 }
 
 // Facts returns what the peer says about itself.
