@@ -29,8 +29,8 @@ type Session struct {
 	draining bool // GoAway(0) was called
 	numFree  uint8
 	body     struct { // of the data frame being read
-		left uint32
 		st   *stream // nil: skip it
+		left uint32
 		fin  bool
 	}
 	lastRecv time.Time

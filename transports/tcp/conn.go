@@ -26,9 +26,9 @@ type conn struct {
 	wake     sync.Cond // of mu: credits were granted, or the conn was closed
 	sink     conduit.Sink
 	credits  int
+	why      error // set with over
 	reading  bool  // the reader was started
 	over     bool  // the reader has ended
-	why      error // set with over
 	told     bool  // the present sink knows
 	draining bool
 	closed   bool
