@@ -13,13 +13,28 @@ import (
 
 // entry is what a session knows of one stream. It belongs to the session's turn.
 type entry struct {
-	id      uint64
+	id    uint64
+	info  stream.Info
+	s     *stream.Stream // nil until the protocol is known
+	actor actors.Ref[streamMsg]
+
+	// What is small stands together: there are many streams.
 	inbound bool
-	info    stream.Info
-	s       *stream.Stream // nil until the protocol is known
-	actor   actors.Ref[streamMsg]
 	isActor bool // the handler is an actor
 	up      bool // and takes messages
+	muxGone bool // the muxer has forgotten it
+	cut     bool // end is not of our making
+
+	lent     lentKind
+	hasBody  bool
+	finAsked bool
+	finSent  bool
+
+	eof     bool
+	eofTold bool
+	deaf    bool  // CloseRead
+	outside int32 // bytes that an actor handler has
+	end     error
 
 	listen *listener            // inbound, until agreed
 	dial   *multistream.Dialer  // outbound, until confirmed
@@ -27,23 +42,12 @@ type entry struct {
 	wait   place                // in negotiating or lingering
 
 	// Out: one body is lent to the muxer at a time.
-	lent     lentKind
-	prefix   []byte // negotiation bytes that go first
-	out      bufs
-	body     []byte // a blocking writer's
-	hasBody  bool
-	finAsked bool
-	finSent  bool
+	prefix []byte // negotiation bytes that go first
+	out    bufs
+	body   []byte // a blocking writer's
 
 	// In, for an actor handler: what waits until the Data that is out has come back.
-	in      bufs
-	outside int // bytes that the handler has
-	eof     bool
-	eofTold bool
-	deaf    bool // CloseRead
-	muxGone bool // the muxer has forgotten it
-	cut     bool // end is not of our making
-	end     error
+	in bufs
 }
 
 type lentKind uint8
@@ -105,7 +109,7 @@ func (s *Session) note(now time.Time, h *stream.Stream) {
 	e.up = e.up || o.Up
 	if o.Consumed > 0 {
 		s.m.consumed(now, e.id, o.Consumed)
-		e.outside = max(e.outside-o.Consumed, 0)
+		e.outside = int32(max(int(e.outside)-o.Consumed, 0))
 	}
 	for _, b := range o.Out {
 		e.out.push(b)

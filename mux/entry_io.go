@@ -131,7 +131,7 @@ func (s *Session) deliver(now time.Time, e *entry) {
 	}
 	if e.outside == 0 && e.in.len() > 0 {
 		b := e.in.pop()
-		e.outside = len(b.B)
+		e.outside = int32(len(b.B))
 		s.moving, s.asked = true, true
 		e.s.Deliver(b)
 	}

@@ -20,7 +20,7 @@ type Data struct {
 	Stream *Stream
 	B      []byte
 	b      *buf.Buf
-	n      int
+	n      int32
 	// Both guarded by the stream's lock. The Data comes back when neither is true.
 	inTurn bool // the receiver's Receive has not returned from it
 	held   bool
@@ -72,7 +72,7 @@ func (d *Data) back() {
 		s.mu.Unlock()
 		return
 	}
-	s.want.Consumed += d.n
+	s.want.Consumed += int(d.n)
 	if d.b != nil {
 		d.b.Release()
 	}

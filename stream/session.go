@@ -45,7 +45,7 @@ func (s *Stream) Sealed(n int) {
 	h := s.handler
 	s.mu.Unlock()
 	if free {
-		_ = h.Control(&s.says.writable)
+		_ = h.Control(s.says.writable())
 	}
 }
 
@@ -75,7 +75,7 @@ func (s *Stream) Handler() actors.Ref[any] {
 func (s *Stream) Deliver(b *buf.Buf) {
 	s.mu.Lock()
 	d := &s.data
-	d.b, d.B, d.n, d.inTurn, d.held = b, b.B, len(b.B), true, false
+	d.b, d.B, d.n, d.inTurn, d.held = b, b.B, int32(len(b.B)), true, false
 	h := s.handler
 	s.mu.Unlock()
 	_ = h.Control(d) // refused, Discard gives it back
@@ -100,7 +100,7 @@ func (s *Stream) RemoteClosed() {
 func (s *Stream) sayEnding() {
 	h := s.handler
 	s.mu.Unlock()
-	_ = h.Control(&s.says.remoteClosed) // refused, Discard takes note
+	_ = h.Control(s.says.remoteClosed()) // refused, Discard takes note
 }
 
 // End tells everybody that the stream is over: err is nil after an orderly end. The session has

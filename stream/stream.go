@@ -109,13 +109,15 @@ type Stream struct {
 	io      *blocking // blocking mode
 }
 
-// messages are those that a stream sends once, or that say the same every time.
+// messages are those that a stream sends once, or that say the same every time. Three say no more
+// than which stream they are of, and are one piece of memory.
 type messages struct {
-	opened       Opened
-	writable     Writable
-	remoteClosed RemoteClosed
-	ended        Ended
+	opened Opened
+	ended  Ended
 }
+
+func (m *messages) writable() *Writable         { return (*Writable)(&m.opened) }
+func (m *messages) remoteClosed() *RemoteClosed { return (*RemoteClosed)(&m.opened) }
 
 func (s *Stream) command() {}
 
@@ -123,7 +125,7 @@ func (s *Stream) command() {}
 func New(ref actors.Ref[Command], info Info) *Stream {
 	s := &Stream{ref: ref, info: info, told: true}
 	s.data.Stream = s
-	s.says = messages{Opened{s}, Writable{s}, RemoteClosed{s}, Ended{Stream: s}}
+	s.says = messages{Opened{s}, Ended{Stream: s}}
 	return s
 }
 
