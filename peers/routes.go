@@ -39,7 +39,7 @@ func (p *peer) publish() {
 		return
 	}
 	p.route = best
-	if c := p.ledger.conns[best]; c != nil {
+	if c := p.ledger.conns.get(best); c != nil {
 		p.cfg.Routes.set(p.id, c.ref)
 	} else {
 		p.cfg.Routes.Forget(p.id)
