@@ -14,8 +14,13 @@ type envelope interface {
 
 // turn handles up to n messages and reports whether more are waiting. Order: system messages
 // before anything else, checked between every two; then control, then data.
+// A turn that somebody else has begun meanwhile is theirs.
 func (c *cell) turn(n int, w *worker) (more bool) {
 	c.mu.Lock()
+	if c.run != runQueued {
+		c.mu.Unlock()
+		return false
+	}
 	c.run = runRunning
 	c.turns++
 	c.worker = w
@@ -24,8 +29,13 @@ func (c *cell) turn(n int, w *worker) (more bool) {
 	}
 	clean := false
 	defer func() {
-		if !clean {
-			more = c.broken(recover())
+		if clean {
+			return
+		}
+		if more = c.broken(recover()); more {
+			c.mu.Lock()
+			c.run = runQueued
+			c.mu.Unlock()
 		}
 	}()
 	for {

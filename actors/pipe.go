@@ -25,6 +25,8 @@ type Pipe struct {
 	// since the last call: when they pass Batch, or when the pipe has run empty.
 	OnRead func(n int)
 	Batch  int
+	// OnWait, if set, is called on the reader's goroutine before it waits for bytes.
+	OnWait func()
 
 	reader   sync.Mutex // one Read at a time
 	mu       sync.Mutex
@@ -117,6 +119,7 @@ func (p *Pipe) SetDeadline(t time.Time) {
 func (p *Pipe) Read(dst []byte) (int, error) {
 	p.reader.Lock()
 	defer p.reader.Unlock()
+	helped := false
 	for {
 		p.mu.Lock()
 		if p.broken != nil {
@@ -146,6 +149,11 @@ func (p *Pipe) Read(dst []byte) (int, error) {
 			d = max(p.deadline.Sub(p.rt.host.now()), 0)
 		}
 		p.mu.Unlock()
+		if p.OnWait != nil && !helped {
+			helped = true
+			p.OnWait()
+			continue
+		}
 		p.wait.wait(d)
 	}
 }

@@ -76,6 +76,21 @@ func (r Ref[M]) Offer(m M) error {
 	return err
 }
 
+// Help is for a goroutine outside of the actor world that is about to wait for what an Inline actor
+// will do: if the actor waits for a worker, its turn runs right here.
+func (r Ref[M]) Help() {
+	c := r.at()
+	if c == nil || !c.pol.Inline || !c.rt.inline {
+		return
+	}
+	c.mu.Lock()
+	queued := c.run == runQueued
+	c.mu.Unlock()
+	if queued && c.turn(turnBatch, nil) {
+		c.rt.host.schedule(c)
+	}
+}
+
 // PID is proto.actor's reference to the same actor; nil for the zero Ref.
 func (r Ref[M]) PID() *actor.PID {
 	if c := r.at(); c != nil {

@@ -19,7 +19,6 @@ type entry struct {
 	actor actors.Ref[streamMsg]
 
 	// What is small stands together: there are many streams.
-	inbound bool
 	isActor bool // the handler is an actor
 	up      bool // and takes messages
 	muxGone bool // the muxer has forgotten it
@@ -33,6 +32,7 @@ type entry struct {
 	eof     bool
 	eofTold bool
 	deaf    bool  // CloseRead
+	corked  bool  // in Session.corks
 	outside int32 // bytes that an actor handler has
 	end     error
 
@@ -82,7 +82,7 @@ func (s *Session) newEntry(id uint64, inbound bool) *entry {
 	if inbound {
 		dir = conduit.Inbound
 	}
-	e := &entry{id: id, inbound: inbound, info: stream.Info{ID: id, Direction: dir, Conn: s.cfg.Conn}}
+	e := &entry{id: id, info: stream.Info{ID: id, Direction: dir, Conn: s.cfg.Conn}}
 	s.streams[id] = e
 	if len(s.streams) == 1 {
 		s.tellOwner()
@@ -105,6 +105,9 @@ func (s *Session) note(now time.Time, h *stream.Stream) {
 			b.Release()
 		}
 		return // End has told the handler
+	}
+	if !o.Corked {
+		s.corks.remove(e)
 	}
 	e.up = e.up || o.Up
 	if o.Consumed > 0 {
@@ -222,6 +225,7 @@ func (e *entry) unseen() bool {
 func (s *Session) forget(e *entry, err error) {
 	delete(s.streams, e.id)
 	e.leave()
+	s.corks.remove(e)
 	s.cfg.Streams.Give(1)
 	e.out.release()
 	e.in.release()

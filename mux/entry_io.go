@@ -132,14 +132,16 @@ func (s *Session) deliver(now time.Time, e *entry) {
 	if e.outside == 0 && e.in.len() > 0 {
 		b := e.in.pop()
 		e.outside = int32(len(b.B))
-		s.moving, s.asked = true, true
+		s.moving = true
+		s.corks.add(e, now)
 		e.s.Deliver(b)
 	}
 	if e.in.len() > 0 {
 		return
 	}
 	if e.eof && !e.eofTold {
-		e.eofTold, s.asked = true, true
+		e.eofTold = true
+		s.corks.add(e, now)
 		e.s.RemoteClosed()
 	}
 	if e.muxGone && e.outside == 0 {

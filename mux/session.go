@@ -49,10 +49,6 @@ const (
 	maxOpens = 4096
 	// heldMax is how many turns in a row may leave their output to the next one.
 	heldMax = 32
-	// answerWait is how long small output may wait for what a handler says to the data that it
-	// was given in the same turn: the answer then shares a record and a write with it. A handler
-	// that has nothing to say ends the wait when it has taken the data.
-	answerWait = time.Millisecond
 	// turnMax is how much is sent in one turn before others get a chance.
 	turnMax = 512 << 10
 )
@@ -76,11 +72,10 @@ type Session struct {
 	self    actors.Ref[messages.Session]
 	m       muxer
 	timer   *actors.Timer
-	held    int       // turns whose output waits for the next one
-	asked   bool      // this turn has given a handler data
-	answers time.Time // until when output waits for handlers; zero: none does
-	budget  int       // of the turn, in bytes; here, since a variable of the turn would be allocated
-	resume  bool      // a message is under way to go on where the last turn was cut short
+	held    int // turns whose output waits for the next one
+	corks   corks
+	budget  int  // of the turn, in bytes; here, since a variable of the turn would be allocated
+	resume  bool // a message is under way to go on where the last turn was cut short
 	streams map[uint64]*entry
 	actors  int // of streams, that live
 	order   stream.Order
@@ -142,7 +137,7 @@ func newSession(cfg Config) *Session {
 // Receive implements actor.Actor.
 func (s *Session) Receive(ctx actor.Context) {
 	now := s.now(ctx)
-	s.asked = false
+	s.corks.fresh = false
 	switch m := ctx.Message().(type) {
 	case *buf.Buf:
 		s.m.input(now, m)
@@ -248,9 +243,7 @@ func (s *Session) drain(ctx actor.Context, now time.Time) {
 	t, ok := s.m.deadline()
 	t, ok = s.negotiating.sooner(t, ok)
 	t, ok = s.lingering.sooner(t, ok)
-	if !s.answers.IsZero() && (!ok || s.answers.Before(t)) {
-		t, ok = s.answers, true
-	}
+	t, ok = s.corks.sooner(t, ok)
 	if ok {
 		s.timer.Set(t)
 	}
@@ -272,24 +265,17 @@ func (s *Session) exchange(ctx actor.Context, now time.Time, mayHold bool) {
 // hold says that a turn which follows soon will send what there is: the small frames of many
 // streams share a record and a write then.
 func (s *Session) hold(ctx actor.Context, now time.Time) bool {
-	if s.held < heldMax && !s.over && s.m.small() && (actors.More(ctx) || s.awaitAnswer(now)) {
+	if s.held < heldMax && !s.over && s.m.small() && (actors.More(ctx) || s.corks.awaited(now)) {
 		s.held++
 		return true
 	}
-	s.held, s.answers = 0, time.Time{}
+	s.held = 0
 	return false
-}
-
-// awaitAnswer says that a handler is at work on what this turn has given it.
-func (s *Session) awaitAnswer(now time.Time) bool {
-	if s.asked && s.answers.IsZero() {
-		s.answers = now.Add(answerWait)
-	}
-	return s.asked && now.Before(s.answers)
 }
 
 func (s *Session) timeouts(now time.Time) {
 	s.m.timeout(now)
+	s.pull(now)
 	for e := s.negotiating.due(now); e != nil; e = s.negotiating.due(now) {
 		s.fail(now, e, CodeNegotiation, &NegotiationError{Protocols: e.proposed(), Err: errNoAnswer})
 	}

@@ -43,6 +43,7 @@ const creditBatch = 32 << 10
 func (s *Stream) Block(rt *actors.Runtime, lazy bool) *Blocking {
 	s.io = &blocking{face: Blocking{s}, rt: rt, cross: rt.NewCrossing(), lazy: lazy, asking: lazy}
 	s.io.pipe = rt.NewPipe(newChunk, creditBatch, s.credit)
+	s.io.pipe.OnWait = s.help
 	return &s.io.face
 }
 

@@ -59,6 +59,10 @@ func (d *Data) Take() *buf.Buf {
 func (d *Data) Finish() {
 	d.Stream.mu.Lock()
 	d.inTurn = false
+	if d.held {
+		d.Stream.uncork()
+		return
+	}
 	d.back()
 }
 
@@ -68,8 +72,12 @@ func (d *Data) Discard(error) { d.Finish() }
 // back is called with the stream's lock held and gives it up.
 func (d *Data) back() {
 	s := d.Stream
-	if d.inTurn || d.held || d.n == 0 {
+	if d.inTurn || d.held {
 		s.mu.Unlock()
+		return
+	}
+	if d.n == 0 {
+		s.uncork()
 		return
 	}
 	s.want.Consumed += int(d.n)
@@ -77,11 +85,12 @@ func (d *Data) back() {
 		d.b.Release()
 	}
 	d.b, d.B, d.n = nil, nil, 0
+	s.noted = true
 	if s.ending && !s.gone {
 		s.sayEnding() // whose Finish tells the session
 		return
 	}
-	s.tell()
+	s.uncork()
 }
 
 // Writable follows Blocked: the handler may write again.
@@ -94,8 +103,8 @@ type RemoteClosed struct{ Stream *Stream }
 // not got one.
 func (r *RemoteClosed) Finish() {
 	r.Stream.mu.Lock()
-	r.Stream.ending = false
-	r.Stream.tell()
+	r.Stream.ending, r.Stream.noted = false, true
+	r.Stream.uncork()
 }
 
 // Discard implements actors.Discarder.

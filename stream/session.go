@@ -13,6 +13,7 @@ type Order struct {
 	Write      []byte     // a blocking Write's body, lent until WriteDone
 	HasWrite   bool
 	Withdraw   bool // give the lent body back
+	Corked     bool // the handler has not come back from what it was given last
 	Up         bool // the handler takes messages from now on
 	CloseWrite bool
 	CloseRead  bool
@@ -28,8 +29,9 @@ func (s *Stream) Take(o *Order) {
 	s.mu.Lock()
 	spare := o.Out[:0]
 	*o = s.want
+	o.Corked = s.corked
 	s.want = Order{Out: spare}
-	s.told = false
+	s.told, s.noted = false, false
 	s.lent = s.lent || o.HasWrite
 	s.mu.Unlock()
 }
@@ -47,6 +49,14 @@ func (s *Stream) Sealed(n int) {
 	if free {
 		_ = h.Control(s.says.writable())
 	}
+}
+
+// Late says that the handler takes long over what it was given. What it has asked for is there to
+// be taken, and what it asks for from now on in this turn is told.
+func (s *Stream) Late() {
+	s.mu.Lock()
+	s.corked = false
+	s.mu.Unlock()
 }
 
 // Serve makes h the receiver of the stream's messages and tells it that the stream is open. The
@@ -76,6 +86,7 @@ func (s *Stream) Deliver(b *buf.Buf) {
 	s.mu.Lock()
 	d := &s.data
 	d.b, d.B, d.n, d.inTurn, d.held = b, b.B, int32(len(b.B)), true, false
+	s.corked = true
 	h := s.handler
 	s.mu.Unlock()
 	_ = h.Control(d) // refused, Discard gives it back
@@ -98,6 +109,7 @@ func (s *Stream) RemoteClosed() {
 
 // sayEnding is called with mu held and gives it up.
 func (s *Stream) sayEnding() {
+	s.corked = true
 	h := s.handler
 	s.mu.Unlock()
 	_ = h.Control(s.says.remoteClosed()) // refused, Discard takes note

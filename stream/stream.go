@@ -98,6 +98,8 @@ type Stream struct {
 	shut    bool // CloseWrite or Reset: nothing may be written any more
 	lent    bool // the session has a blocking Write's body
 	blocked bool
+	corked  bool  // a message of the session's is in the handler's hands
+	noted   bool  // and the handler has asked for something since
 	ending  bool  // RemoteClosed is next for the handler, or in its hands
 	queued  int   // cost of what was given to Write and is not sealed yet
 	err     error // why it is gone
@@ -145,21 +147,51 @@ func (s *Stream) Peer() identity.ID { return s.info.Conn.Peer }
 func (s *Stream) Conn() *Conn { return s.info.Conn }
 
 // tell is called with mu held and gives it up. A large body is sealed right here, on the goroutine
-// that has it in its caches. Small notes are posted: what follows at once, a second Write or the
-// close, then shares a turn of the session with them, and a frame and a system call.
+// that has it in its caches. Small notes wait for what follows at once, a second Write or the close,
+// and share a turn of the session with it, a frame and a system call: those of an actor handler wait
+// for the end of its turn, others are posted.
 func (s *Stream) tell() {
 	if s.told || s.gone {
 		s.mu.Unlock()
 		return
 	}
-	s.told = true
 	large := s.want.HasWrite || s.queued > smallNote || s.want.Consumed > smallNote
+	if s.corked && !large {
+		s.noted = true
+		s.mu.Unlock()
+		return
+	}
+	s.told = true
 	s.mu.Unlock()
 	if large {
 		_ = s.ref.Offer(s)
 		return
 	}
 	_ = s.ref.Send(s)
+}
+
+// uncork is called with mu held, at the end of a handler's turn, and gives it up. What the handler
+// has asked for goes to the session right here.
+func (s *Stream) uncork() {
+	noted := s.noted
+	s.corked, s.noted = false, false
+	if !noted || s.told || s.gone {
+		s.mu.Unlock()
+		return
+	}
+	s.told = true
+	s.mu.Unlock()
+	_ = s.ref.Offer(s)
+}
+
+// help has what was posted done by the goroutine that would wait for the answer to it.
+func (s *Stream) help() {
+	s.mu.Lock()
+	posted := s.told
+	s.mu.Unlock()
+	if posted {
+		s.ref.Help()
+	}
 }
 
 // Write gives b away to be sent: an actor handler's write. It never waits.
