@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Budget is an amount that several actors share, held by named holders, so that a refusal can
@@ -25,10 +26,13 @@ func NewBudget(name string, cap int64) *Budget {
 
 // Holder is one party to a budget.
 type Holder struct {
-	b    *Budget
-	name string
-	used int64 // b.mu
-	over bool  // b.mu
+	b      *Budget
+	name   string
+	used   int64     // b.mu
+	over   bool      // b.mu
+	onLoss func()    // b.mu
+	told   bool      // b.mu; of a loss, and it has not looked since
+	since  time.Time // b.mu; as it last said in a Claim
 }
 
 // Exhausted says that a budget refused, and who holds most of it. It is a limit of this node.
@@ -74,10 +78,8 @@ func (b *Budget) Why() *Exhausted {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := &Exhausted{Limit: b.name, Cap: max(b.cap, 0), Used: b.used}
-	for o := range b.by { // order-free: the largest wins, ties by name
-		if o.used > e.HolderUsed || o.used == e.HolderUsed && (e.Holder == "" || o.name < e.Holder) {
-			e.Holder, e.HolderUsed = o.name, o.used
-		}
+	if top := b.most(); top != nil {
+		e.Holder, e.HolderUsed = top.name, top.used
 	}
 	return e
 }
@@ -91,6 +93,111 @@ func (h *Holder) Give(n int64) {
 	n = max(min(n, h.used), 0)
 	h.used -= n
 	h.b.used -= n
+	h.b.mu.Unlock()
+}
+
+// Hold makes what the holder has n units, or as many more as there are, and returns what it has
+// then. Unlike Take and Give it cannot go wrong about what another holder's Claim has taken away.
+func (h *Holder) Hold(n int64) int64 {
+	h.b.mu.Lock()
+	defer h.b.mu.Unlock()
+	return h.hold(n)
+}
+
+// hold is called with the budget's lock held.
+func (h *Holder) hold(n int64) int64 {
+	h.told = false
+	if h.over {
+		return 0
+	}
+	more := max(n, 0) - h.used
+	if b := h.b; b.cap != 0 {
+		more = min(more, max(b.cap, 0)-b.used)
+	}
+	h.b.used += more
+	h.used += more
+	return h.used
+}
+
+// Claim is Hold for what a holder cannot do without, because it is there already: what is not to be
+// had is taken from another. since is when what h holds was last of use to anybody. Of those whose
+// has been of none for about as long as anybody's, the one who holds most pays, and one who is not
+// among them takes what he needs. He who is takes nothing that would leave the other with less than
+// himself: so those who want all that they can get end with equal parts, and a refusal means that
+// it is h who has to make do with less.
+func (h *Holder) Claim(n int64, now, since time.Time) int64 {
+	b := h.b
+	b.mu.Lock()
+	h.since = since
+	more := n - h.hold(n)
+	for i := 0; i < claimFrom && more > 0 && !h.over; i++ {
+		top, among := b.idlest(h, now)
+		if top == nil || top == h || among && top.used-more < h.used+more {
+			break
+		}
+		k := min(more, top.used)
+		top.used -= k
+		h.used += k
+		more -= k
+		if !top.told {
+			top.told = true
+			defer top.onLoss() // without the lock
+		}
+	}
+	used := h.used
+	b.mu.Unlock()
+	return used
+}
+
+// claimFrom is how many others may pay for one claim, since each takes a look at all of them.
+const claimFrom = 16
+
+// oldClaim is the age from which on it makes no difference how long something has been of no use.
+const oldClaim = time.Second
+
+// idlest is the one who holds most of those who can be told of a loss, and whose holdings have been
+// of no use for at least half as long as anybody's. It is called with the lock held, and says
+// whether h is one of those.
+func (b *Budget) idlest(h *Holder, now time.Time) (top *Holder, among bool) {
+	age := func(o *Holder) time.Duration { return min(now.Sub(o.since), oldClaim) }
+	can := func(o *Holder) bool { return o == h || o.used > 0 && o.onLoss != nil }
+	var oldest time.Duration
+	for o := range b.by { // order-free: a maximum
+		if can(o) {
+			oldest = max(oldest, age(o))
+		}
+	}
+	for o := range b.by { // order-free: the largest wins, ties by name
+		if can(o) && age(o) >= oldest/2 {
+			among = among || o == h
+			top = larger(top, o)
+		}
+	}
+	return top, among
+}
+
+// most is called with the lock held; nil stands for nobody.
+func (b *Budget) most() (top *Holder) {
+	for o := range b.by { // order-free: the largest wins, ties by name
+		if o.used > 0 {
+			top = larger(top, o)
+		}
+	}
+	return top
+}
+
+func larger(a, b *Holder) *Holder {
+	if a == nil || b.used > a.used || b.used == a.used && b.name < a.name {
+		return b
+	}
+	return a
+}
+
+// OnLoss sets what is called when another holder's Claim has taken something of h, once until h
+// holds again. f runs on the other's goroutine and must not wait.
+func (h *Holder) OnLoss(f func()) {
+	h.b.mu.Lock()
+	h.onLoss = f
 	h.b.mu.Unlock()
 }
 
