@@ -139,8 +139,7 @@ func (s *Session) CloseRead(now time.Time, id uint32, code uint32) {
 		return
 	}
 	st.readClosed, st.readCode = true, code
-	s.held -= st.held
-	st.held = 0
+	s.hold(st, -st.held)
 	s.credit(st, false)
 }
 

@@ -73,6 +73,9 @@ var (
 	ErrNotReading   = &Error{Limit, GoAwayResourceLimit, "remote causes replies and does not read them"}
 )
 
+// ErrMaxHeld is why the session has reset a stream. The session goes on.
+var ErrMaxHeld = &Error{Limit, ResetResourceLimit, "more bytes are unread than MaxHeld"}
+
 // Refusals of commands. The session goes on.
 var (
 	ErrUnknownStream    = &Error{Local, 0, "no such stream, or it has ended"}

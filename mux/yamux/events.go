@@ -15,12 +15,14 @@ const (
 	// RemoteClosed: the remote sends nothing more on ID.
 	RemoteClosed
 	// StreamReset: ID ended in disorder with Code: by the remote if Remote is set, else by
-	// the session itself. A Reset or Refuse of the caller's does not come back as one.
+	// the session itself, for a limit if Err says so. A Reset or Refuse of the caller's does
+	// not come back as one.
 	StreamReset
 	// Written: the body of N bytes given to Write for ID has been used and is the caller's
 	// again.
 	Written
-	// StreamClosed: ID is gone and its state freed; a pending body is the caller's again.
+	// StreamClosed: ID is gone and its state freed; a pending body is the caller's again. N
+	// bytes of its were delivered and not consumed; with the session's end that is not told.
 	// Comes exactly once for each stream that was opened, always as its last event.
 	StreamClosed
 	// RemoteGoAway: the remote ends the session with Code. With code 0 streams may finish.

@@ -43,8 +43,9 @@ type Session struct {
 	heldSYNs            int32
 	inbound             int // open streams of the remote's
 	unaccepted, unacked int
-	held, grown         int // sums over streams: bytes not consumed, windows above ProtocolWindow
+	held, grown, excess int // sums over streams: bytes not consumed, windows above ProtocolWindow, held beyond that
 	windowBudget, short int
+	moves               uint64 // of streams that hold something
 	remoteGone          *GoAwayError
 	closing             []uint32
 
@@ -204,7 +205,7 @@ func (s *Session) end(err error, tell bool) {
 	}
 	s.ping = pinger{}
 	s.in, s.body.st = nil, nil
-	s.inbound, s.unaccepted, s.unacked, s.held, s.grown = 0, 0, 0, 0, 0
+	s.inbound, s.unaccepted, s.unacked, s.held, s.grown, s.excess = 0, 0, 0, 0, 0, 0
 }
 
 // endCode is the GoAway code that says err.

@@ -181,11 +181,10 @@ func (s *Session) recvBody() {
 		return
 	case !st.readClosed:
 		if n > s.cfg.MaxHeld-s.held {
-			s.abort(st, ResetResourceLimit)
+			s.abort(st, ResetResourceLimit, ErrMaxHeld)
 			return
 		}
-		st.held += n
-		s.held += n
+		s.hold(st, n)
 		s.events.push(Event{Kind: Data, ID: st.id, P: p, N: n})
 	case !s.discard(st, n):
 		return
@@ -206,13 +205,13 @@ func (s *Session) discard(st *stream, n int) bool {
 		s.credit(st, false)
 		return true
 	}
-	s.abort(st, st.readCode)
+	s.abort(st, st.readCode, nil)
 	return false
 }
 
-// abort is a reset that the caller did not ask for.
-func (s *Session) abort(st *stream, code uint32) {
-	s.events.push(Event{Kind: StreamReset, ID: st.id, Code: code})
+// abort is a reset that the caller did not ask for. why may be nil.
+func (s *Session) abort(st *stream, code uint32, why error) {
+	s.events.push(Event{Kind: StreamReset, ID: st.id, Code: code, Err: why})
 	s.reset(st, code)
 }
 

@@ -25,10 +25,13 @@ type stream struct {
 	writeClosed  bool      // CloseWrite was called
 	finSent      bool
 
-	// Receiving. grant + held + what is left of an arriving body never exceeds window.
+	// Receiving. grant + held + what is left of an arriving body never exceeds window, or
+	// what that was when the credit was granted.
 	window       int // target of the receive window
 	grant        uint32
-	held         int // delivered and not consumed
+	held         int       // delivered and not consumed
+	since        time.Time // when it last began to hold, or consumed, something
+	moved        uint64    // the session's moves then
 	epoch        time.Time
 	readClosed   bool
 	readCode     uint32
@@ -101,9 +104,9 @@ func (s *Session) drop(st *stream) {
 	} else if !st.acked {
 		s.unacked--
 	}
-	s.grown -= st.window - ProtocolWindow
-	s.held -= st.held
-	s.events.push(Event{Kind: StreamClosed, ID: st.id})
+	s.events.push(Event{Kind: StreamClosed, ID: st.id, N: st.held})
+	s.hold(st, -st.held)
+	s.resize(st, ProtocolWindow)
 	*st = stream{}
 	switch {
 	case s.cfg.Spare != nil:
