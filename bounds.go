@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bound"
+	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/negotiation/admission"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
@@ -62,6 +63,7 @@ func Bounds() []Bound {
 		memory.Bounds,
 		message.Bounds,
 		multistream.Bounds,
+		mux.Bounds,
 		noise.Bounds,
 		perfcore.Bounds,
 		pingcore.Bounds,

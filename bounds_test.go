@@ -150,8 +150,9 @@ func boundTests() map[string]boundTest {
 			"actors/tree: actors remembered after their end",
 			"actors/tree: panics remembered with their stacks",
 		},
-		{"identity", "TestAddressesOfARecordAreBound"}:  {"identity: addresses of a peer record"},
-		{"identity", "TestEnvelopeSizeIsBoundBothWays"}: {"identity: bytes of an envelope"},
+		{"identity", "TestAddressesOfARecordAreBound"}:     {"identity: addresses of a peer record"},
+		{"identity", "TestEnvelopeSizeIsBoundBothWays"}:    {"identity: bytes of an envelope"},
+		{"mux", "TestAConnectionHoldsWhatIsFreeAndNoMore"}: {"mux: bytes unread on one connection that are not counted"},
 		{"mux/yamux", "TestAllowanceForLateFramesIsCapped"}: {
 			"mux/yamux: bytes of late data allowed for ended streams",
 			"mux/yamux: late control frames allowed for ended streams",

@@ -203,6 +203,10 @@ func explain(op string, peer identity.ID, err error) error {
 		return ErrConfig.with(op, peer, err)
 	case errors.Is(err, multistream.ErrProtocol), errors.Is(err, multistream.ErrTooLarge), errors.Is(err, multistream.ErrTooManyProposals):
 		return ErrNegotiation.with(op, peer, err)
+	case errors.As(err, &reset) && !reset.Remote && (errors.As(err, &exhausted) || errors.As(err, &ya) && ya.Origin == yamux.Limit):
+		e := ErrLimit.with(op, peer, err)
+		e.Wire, e.Next = reset.Code, "read what arrives sooner, or raise the limit"
+		return e
 	case errors.As(err, &reset):
 		e := ErrReset.with(op, peer, err)
 		e.Wire = reset.Code

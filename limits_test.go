@@ -371,8 +371,9 @@ func TestLimitBufferBytes(t *testing.T) {
 		most  int64
 	}{
 		{"none", -1, first},
-		{"less than one step", 1 << 19, first},
-		{"one step", 1 << 20, first + 1<<20},
+		{"less than one step", 1<<16 - 1, first + 1<<16},
+		{"a little", 1 << 19, first + 1<<19},
+		{"more", 1 << 20, first + 1<<20},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var got atomic.Int64

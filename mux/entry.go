@@ -33,6 +33,8 @@ type entry struct {
 	eofTold bool
 	deaf    bool  // CloseRead
 	corked  bool  // in Session.corks
+	late    bool  // only who reads the rest knows the stream still
+	left    int32 // unread when the muxer forgot it, and still
 	outside int32 // bytes that an actor handler has
 	end     error
 
@@ -104,6 +106,7 @@ func (s *Session) note(now time.Time, h *stream.Stream) {
 		for _, b := range o.Out {
 			b.Release()
 		}
+		s.lateNote(now, h)
 		return // End has told the handler
 	}
 	if !o.Corked {
@@ -111,7 +114,7 @@ func (s *Session) note(now time.Time, h *stream.Stream) {
 	}
 	e.up = e.up || o.Up
 	if o.Consumed > 0 {
-		s.m.consumed(now, e.id, o.Consumed)
+		s.consumed(now, e, o.Consumed)
 		e.outside = int32(max(int(e.outside)-o.Consumed, 0))
 	}
 	for _, b := range o.Out {
@@ -140,7 +143,7 @@ func (s *Session) note(now time.Time, h *stream.Stream) {
 func (s *Session) closeRead(now time.Time, e *entry) {
 	e.deaf = true
 	if n := e.in.release(); n > 0 {
-		s.m.consumed(now, e.id, n)
+		s.consumed(now, e, n)
 	}
 	if e.dial == nil { // else the answer is still to be read
 		s.m.closeRead(now, e.id, 0)
@@ -158,6 +161,10 @@ func (s *Session) lingerIfDone(now time.Time, e *entry) {
 
 // fail resets a stream and remembers why.
 func (s *Session) fail(now time.Time, e *entry, code uint32, why error) {
+	if e.late {
+		s.failLate(e, why)
+		return
+	}
 	if e.end == nil {
 		e.end = why
 	}
@@ -194,6 +201,8 @@ func (s *Session) streamClosed(now time.Time, ev event) {
 	if e == nil {
 		return
 	}
+	e.left = int32(ev.n)
+	s.m.keep(ev.n)
 	if e.unseen() && (e.end == nil || e.cut && e.eof) {
 		// The remote has ended its direction in order, so the handler gets to see all of it.
 		e.muxGone = true
@@ -233,6 +242,7 @@ func (s *Session) forget(e *entry, err error) {
 		e.open.Reply.Fail(err)
 		e.open = nil
 	}
+	s.settle(e)
 	if e.s != nil {
 		e.s.End(err)
 		_ = e.actor.Control(&streamGone{})

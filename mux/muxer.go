@@ -35,6 +35,15 @@ type muxer interface {
 	reset(now time.Time, id uint64, code uint32)
 	consumed(now time.Time, id uint64, n int)
 
+	// short says that more is held unread than there is memory for, or, with room, than would
+	// leave so much of it; scarce is the error for those who have to go then. unread lists
+	// the streams that hold something, the one that has consumed nothing for longest first.
+	// keep books n bytes of streams that are closed and yet hold some.
+	short(now time.Time, room int) bool
+	scarce() error
+	unread() []uint64
+	keep(n int)
+
 	// ping asks the remote for a sign of life. pong says that it has come, or that this
 	// muxer knows no such thing, and how long a round trip is.
 	ping(now time.Time)

@@ -205,6 +205,10 @@ func (m *nativeMuxer) small() bool                   { return false }
 func (m *nativeMuxer) busy() bool                    { return false }
 func (m *nativeMuxer) timeout(time.Time)             {}
 func (m *nativeMuxer) deadline() (time.Time, bool)   { return time.Time{}, false }
+func (m *nativeMuxer) short(time.Time, int) bool     { return false } // the conduit bounds each stream
+func (m *nativeMuxer) scarce() error                 { return nil }
+func (m *nativeMuxer) unread() []uint64              { return nil }
+func (m *nativeMuxer) keep(int)                      {}
 func (m *nativeMuxer) ping(time.Time)                {}
 func (m *nativeMuxer) pong() (time.Duration, bool)   { return 0, true }
 func (m *nativeMuxer) bind(n *native)                { n.s.Bind(nativeStreamSink{m.ref, n.id}, nativeReads) }

@@ -84,6 +84,7 @@ func shared(cfg yamux.Config) *yamux.Config {
 
 func (m *rawMuxer) start(ref actors.Ref[any]) {
 	m.sink = &rawSink{ref: ref}
+	m.watch(ref)
 	m.raw.Bind(m.sink, readCredits)
 }
 
@@ -108,6 +109,8 @@ func (m *rawMuxer) input(now time.Time, msg any) {
 		m.core.HandleDrained(now)
 	case *ended:
 		m.core.HandleClosed(now, msg.err)
+	case robbed:
+		m.look()
 	}
 }
 
@@ -189,6 +192,15 @@ func (m *rawMuxer) reset(now time.Time, id uint64, code uint32) {
 func (m *rawMuxer) consumed(now time.Time, id uint64, n int) {
 	m.core.Consumed(now, uint32(id), n)
 	m.takeMore()
+}
+
+func (m *rawMuxer) unread() []uint64 {
+	ids := m.core.Unread()
+	all := make([]uint64, len(ids))
+	for i, id := range ids {
+		all[i] = uint64(id)
+	}
+	return all
 }
 
 func (m *rawMuxer) ping(now time.Time) { m.core.Ping(now) }

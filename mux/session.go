@@ -26,9 +26,10 @@ type Config struct {
 	// Streams is this connection's share of the node's streams; its supervisor closes it.
 	// Default: streams are not bounded here.
 	Streams *actors.Holder
-	// Buffers is this connection's share of the node's memory for receive windows that grow
-	// beyond the protocol's 256 KiB; it is taken in steps of 1 MiB, up to Yamux.WindowBudget.
-	// Its supervisor closes it. Default: no bound but that of Yamux.
+	// Buffers is this connection's share of the node's memory for what streams hold unread
+	// beyond 256 KiB of the connection, and for receive windows that grow beyond the
+	// protocol's 256 KiB, up to Yamux.WindowBudget; it is taken in steps of 64 KiB. Streams of
+	// a Muxed conduit take none. Its supervisor closes it. Default: no bound but that of Yamux.
 	Buffers *actors.Holder
 	Yamux   yamux.Config
 	// NegotiateTimeout bounds the negotiation of a stream's protocol. Default 10 s.
@@ -77,7 +78,8 @@ type Session struct {
 	budget  int  // of the turn, in bytes; here, since a variable of the turn would be allocated
 	resume  bool // a message is under way to go on where the last turn was cut short
 	streams map[uint64]*entry
-	actors  int // of streams, that live
+	late    map[*stream.Stream]*entry // over, and not read to their ends
+	actors  int                       // of streams, that live
 	order   stream.Order
 	spare   negotiators
 	// In order of time, because each kind of wait is equally long.
@@ -255,6 +257,9 @@ func (s *Session) exchange(ctx actor.Context, now time.Time, mayHold bool) {
 	for {
 		for e, ok := s.m.next(now); ok; e, ok = s.m.next(now) {
 			s.event(ctx, now, e)
+		}
+		if s.shed(now) {
+			continue // with the ends of streams
 		}
 		if mayHold && s.hold(ctx, now) || !s.m.flush(now, &s.budget) {
 			return

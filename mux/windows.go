@@ -1,20 +1,46 @@
 package mux
 
 import (
+	"time"
+
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/internal/bound"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 )
 
-// windowStep is the size of the pieces in which a session takes its part of what all sessions of
-// the node may have of receive windows beyond the protocol's first.
-const windowStep = 1 << 20
+const (
+	// freeBytes is what the streams of one connection may hold together, unread, before it
+	// needs a part of the node's memory: the window that the protocol gives its first stream.
+	// So a connection that keeps to one stream fails because of nobody else.
+	freeBytes = yamux.ProtocolWindow
+	// memoryStep is the size of the pieces in which a session takes its part of what all
+	// sessions of the node may have: no turn that stays within one looks at the node's books.
+	memoryStep = 64 << 10
+	// memorySpare is how much a session keeps that it does not need just now.
+	memorySpare = 8 * memoryStep
+	// askAgain is the least time between two looks at all streams for how long they have stood
+	// unread.
+	askAgain = 10 * time.Millisecond
+)
 
-// windows shares a node's memory for receive windows among its sessions.
+// Bounds lists what a remote can fill in one session beside its muxer.
+func Bounds() []bound.Bound {
+	return []bound.Bound{
+		{Name: "mux: bytes unread on one connection that are not counted", Cap: freeBytes,
+			Attack: "a little on each of very many connections"},
+	}
+}
+
+// windows shares a node's memory for received bytes among its sessions: what is promised by
+// receive windows that have grown, and what is held unread beyond that.
 type windows struct {
 	core   *yamux.Session
 	holder *actors.Holder // nil: there is no bound but the session's own
-	most   int            // that one session may have
-	taken  int
+	most   int            // that one session's windows may grow by
+	taken  int            // of the node's memory, less what others have claimed since
+	kept   int            // unread bytes of streams that the core has forgotten
+	stood  time.Time      // what unreadSince has found
+	asked  time.Time      // when
 }
 
 func newWindows(core *yamux.Session, cfg yamux.Config, holder *actors.Holder) windows {
@@ -28,6 +54,25 @@ func newWindows(core *yamux.Session, cfg yamux.Config, holder *actors.Holder) wi
 	return w
 }
 
+// owed is what the session holds unread that is not free.
+func (w *windows) owed() int { return max(w.core.Held()+w.kept-freeBytes, 0) }
+
+// need is what the session has a use for: what its windows have grown by, and what is held beyond
+// that and is not free. It is never less than what the session owes.
+func (w *windows) need() int {
+	grown := w.core.Grown()
+	return grown + max(w.core.Usage()-grown+w.kept-freeBytes, 0)
+}
+
+// have is the memory that the session has now.
+func (w *windows) have(n int64) {
+	w.taken = int(n)
+	w.core.SetWindowBudget(min(w.core.Grown()+w.taken-w.need(), w.most))
+}
+
+// steps rounds up.
+func steps(n int) int64 { return int64((max(n, 0) + memoryStep - 1) / memoryStep * memoryStep) }
+
 // takeMore follows whatever may have asked for a wider window. What is refused is asked for again
 // with the stream's next credit.
 func (w *windows) takeMore() {
@@ -38,28 +83,86 @@ func (w *windows) takeMore() {
 	if short == 0 {
 		return
 	}
-	for want := min(w.taken+short, w.most); w.taken < want && w.holder.Take(windowStep); {
-		w.taken += windowStep
-	}
-	w.core.SetWindowBudget(min(w.taken, w.most))
+	want := w.need() + min(short, w.most-w.core.Grown())
+	w.have(w.holder.Hold(max(steps(want), int64(w.taken))))
 }
 
-// giveBack returns what no window uses.
-func (w *windows) giveBack() {
-	if w.taken == 0 {
-		return
+// short says that the session owes more memory than it is to have, so that a stream has to go; with
+// room above 0, that it owes more than would leave so much of what it has. First everything else is
+// tried: what is free, then its own promises, then what others have.
+func (w *windows) short(now time.Time, room int) bool {
+	if w.holder == nil {
+		return false
 	}
-	used := (w.core.Stats().Grown + windowStep - 1) / windowStep * windowStep
-	if w.taken > used {
-		w.holder.Give(int64(w.taken - used))
-		w.taken = used
-		w.core.SetWindowBudget(min(w.taken, w.most))
+	if room > 0 {
+		return w.core.Held()+w.kept-freeBytes > w.taken-room
+	}
+	need := w.need()
+	if need <= w.taken {
+		if w.taken-need > memorySpare {
+			w.have(w.holder.Hold(steps(need) + memorySpare/2))
+		}
+		return false
+	}
+	w.have(w.holder.Hold(steps(need)))
+	if need > w.taken {
+		w.core.Narrow(need - w.taken + memoryStep)
+		if w.need() > w.taken {
+			w.core.Narrow(w.core.Grown())
+		}
+	}
+	if w.owed() > w.taken {
+		w.have(w.holder.Claim(steps(w.owed()), now, w.unreadSince(now)))
+	}
+	return w.owed() > w.taken
+}
+
+// unreadSince asks the core, which looks at every stream, but not for each byte. If most is of
+// streams that are over, nothing more is known of it than that it is old.
+func (w *windows) unreadSince(now time.Time) time.Time {
+	if now.Sub(w.asked) >= askAgain {
+		w.stood, w.asked = w.core.UnreadSince(now), now
+		if w.kept > w.core.Held() {
+			w.stood = time.Time{}
+		}
+	}
+	return w.stood
+}
+
+// robbed tells a session that another one has claimed a part of its memory.
+type robbed struct{}
+
+func (w *windows) watch(ref actors.Ref[any]) {
+	if w.holder != nil {
+		w.holder.OnLoss(func() { _ = ref.Control(robbed{}) })
+	}
+}
+
+// look finds out what has been left.
+func (w *windows) look() { w.have(w.holder.Hold(int64(w.taken))) }
+
+// keep books n bytes more that are unread of streams which the core has forgotten; less below 0.
+func (w *windows) keep(n int) {
+	w.kept += n
+	if n < 0 && w.kept == 0 && w.core.NumStreams() == 0 {
+		w.giveBack()
+	}
+}
+
+// scarce is why a stream has to go.
+func (w *windows) scarce() error { return w.holder.Why() }
+
+// giveBack returns what the session does not use. One that has ended still has what its handlers
+// have not read.
+func (w *windows) giveBack() {
+	if w.taken > 0 && w.core.Err() == nil {
+		w.have(w.holder.Hold(min(steps(w.need()), int64(w.taken))))
 	}
 }
 
 func (w *windows) returnAll() {
 	if w.taken > 0 {
-		w.holder.Give(int64(w.taken))
+		w.holder.Hold(0)
 		w.taken = 0
 	}
 }

@@ -265,7 +265,7 @@ func (s *Blocking) awaitAnswer() error {
 // Reset ends both directions at once with a code that the remote may show.
 func (s *Blocking) Reset(code uint32) error {
 	s.Stream.Reset(code)
-	s.io.pipe.Break(ErrClosed)
+	s.credit(s.io.pipe.Break(ErrClosed))
 	return nil
 }
 

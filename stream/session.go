@@ -115,6 +115,21 @@ func (s *Stream) sayEnding() {
 	_ = h.Control(s.says.remoteClosed()) // refused, Discard takes note
 }
 
+// Drop takes away what was received and not read: Read fails with why from now on. End follows, or
+// has been before.
+func (s *Stream) Drop(why error) {
+	if s.io != nil {
+		s.io.pipe.Break(why)
+	}
+}
+
+// Owe makes the session hear of what is read of the stream also after End.
+func (s *Stream) Owe() {
+	s.mu.Lock()
+	s.owes = true
+	s.mu.Unlock()
+}
+
 // End tells everybody that the stream is over: err is nil after an orderly end. The session has
 // let go of a lent body before it calls this. Only the first end counts.
 func (s *Stream) End(err error) { s.end(err, true) }

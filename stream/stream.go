@@ -95,6 +95,7 @@ type Stream struct {
 	mu      sync.Mutex
 	told    bool // the session has this Stream in its mailbox
 	gone    bool // the session knows the stream no more
+	owes    bool // and yet waits to hear what is read of it
 	shut    bool // CloseWrite or Reset: nothing may be written any more
 	lent    bool // the session has a blocking Write's body
 	blocked bool
@@ -151,7 +152,7 @@ func (s *Stream) Conn() *Conn { return s.info.Conn }
 // and share a turn of the session with it, a frame and a system call: those of an actor handler wait
 // for the end of its turn, others are posted.
 func (s *Stream) tell() {
-	if s.told || s.gone {
+	if s.told || s.gone && !s.owes {
 		s.mu.Unlock()
 		return
 	}

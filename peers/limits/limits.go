@@ -42,8 +42,12 @@ type Limits struct {
 	// Streams is the number of streams on all connections. Default 32768: about 80 MB when
 	// idle.
 	Streams int
-	// BufferBytes is what all connections may hold in bytes that wait for a reader or for
-	// the network. Default 256 MiB.
+	// BufferBytes is what all connections may hold together of received bytes that nobody has
+	// read, and of receive windows that have grown beyond the protocol's 256 KiB. 256 KiB unread
+	// on each connection are free. When it is out, windows get narrower, and then the stream is
+	// reset, with ErrLimit, that has stood unread longest on the connection that holds most.
+	// Streams of transports that have streams of their own are not counted. Default 256 MiB;
+	// with none at all a connection has what is free.
 	BufferBytes int
 }
 
@@ -124,6 +128,6 @@ func Bounds() []bound.Bound {
 		{Name: "peers/limits: connections of one peer", Cap: DefaultConnsPerPeer, Attack: "endless connections of one identity"},
 		{Name: "peers/limits: streams of one connection opened by the remote", Cap: DefaultStreamsPerConn, Attack: "a flood of SYN frames"},
 		{Name: "peers/limits: streams of remotes", Cap: forRemotes(DefaultStreams), Attack: "a flood of SYN frames on many connections"},
-		{Name: "peers/limits: bytes in buffers", Cap: DefaultBufferBytes, Attack: "data to slow readers, answers that are never read"},
+		{Name: "peers/limits: bytes in buffers", Cap: DefaultBufferBytes, Attack: "data for many streams that nobody reads"},
 	}
 }
