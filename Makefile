@@ -92,6 +92,7 @@ fuzz:
 	tools/ci/fuzz $(FUZZTIME) docs/fuzz.md
 
 bench:
+	TROUPE_LONG=1 $(GO) test -count=1 -run '^TestDataFlow' .
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
 
 cover:
