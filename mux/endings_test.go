@@ -2,6 +2,7 @@ package mux_test
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/testkit/muxtest"
+	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
 func TestWhatTheRemoteEndedInOrderIsReadAfterTheConnectionsEnd(t *testing.T) {
@@ -54,6 +56,36 @@ func TestWhatTheRemoteEndedInOrderIsReadAfterTheConnectionsEnd(t *testing.T) {
 		if b := muxtest.Within(t, "the handlers have read", got); string(b) != string(all) {
 			t.Errorf("%d bytes of %d", len(b), len(all))
 		}
+	}
+}
+
+// counted is an opener that counts how often it is closed.
+type counted struct {
+	conduit.Opener
+	closed atomic.Int32
+}
+
+func (c *counted) Close() { c.closed.Add(1) }
+
+func TestWhatTheChannelHoldsOfAFrameGoesBackWithTheConnection(t *testing.T) {
+	end, subject := &counted{}, raw
+	subject.Link = func(t testing.TB, rt *actors.Runtime, o muxtest.LinkOptions) (a, b *messages.Link) {
+		a, b = muxtest.RawLink(t, rt, o)
+		end.Opener = b.Secured.Open
+		b.Secured.Open = end
+		return a, b
+	}
+	w := muxtest.NewWorld(t, subject, muxtest.Setup{})
+	if _, err := w.A.Probe(); err != nil {
+		t.Fatal(err)
+	}
+	if n := end.closed.Load(); n != 0 {
+		t.Fatalf("closed %d times while the connection lives", n)
+	}
+	w.A.Close(0)
+	w.Within("the connection is over", w.B.Gone)
+	if n := end.closed.Load(); n != 1 {
+		t.Errorf("closed %d times", n)
 	}
 }
 

@@ -225,6 +225,9 @@ func (m *rawMuxer) close() {
 	} else {
 		_ = m.raw.Close()
 	}
+	if c, ok := m.rx.(interface{ Close() }); ok {
+		c.Close() // it may hold a buffer with a part of a frame
+	}
 	if m.in != nil {
 		m.in.Release()
 		m.in = nil
