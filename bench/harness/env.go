@@ -127,7 +127,7 @@ func (e *env) build(ctx context.Context) error {
 	for _, b := range []struct {
 		name  string
 		flags []string
-	}{{ours, nil}, {theirs, nil}, {bare, nil}, {"echotroupe", smallest}, {"echogolibp2p", smallest}} {
+	}{{ours, nil}, {theirs, nil}, {bare, nil}, {"echotroupe", smallest}, {"echogolibp2p", smallest}, {"echolibs", smallest}} {
 		args := append(append([]string{"build", "-o", e.binary(b.name)}, b.flags...), "./cmd/"+b.name)
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = e.cfg.Dir

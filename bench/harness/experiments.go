@@ -57,7 +57,7 @@ func experiments(quick bool) []experiment {
 		{"ping-loaded", many, mainSides, pingLoaded(ms)},
 		{"memory-conns", few, mainSides, memoryConns(pick(1000, 100))},
 		{"memory-streams", few, mainSides, memoryStreams(pick(2000, 200))},
-		{"binary", 1, mainSides, binarySize},
+		{"binary", 1, append(mainSides, nobody), binarySize},
 		{"growth-streams", 3, mainSides, growthStreams(size/2, streamPoints(quick))},
 		{"growth-conns", 1, mainSides, growthConns(connPoints(quick))},
 	}
@@ -235,7 +235,7 @@ func pingLoaded(ms int) func(context.Context, *env, side) (values, error) {
 }
 
 func binarySize(_ context.Context, e *env, s side) (values, error) {
-	name := map[side]string{us: "echotroupe", them: "echogolibp2p"}[s]
+	name := map[side]string{us: "echotroupe", them: "echogolibp2p", nobody: "echolibs"}[s]
 	info, err := os.Stat(e.binary(name))
 	if err != nil {
 		return nil, err
