@@ -62,11 +62,18 @@ func (t *Timer) arm() {
 	t.fire = t.at
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closing() || t.inc != c.inc {
+		if t.under != nil {
+			t.under.Stop()
+		}
+		return // nobody would receive it
+	}
+	if again, ok := t.under.(interface{ Reset(time.Duration) bool }); ok {
+		again.Reset(d) // a timer that moves to and fro allocates nothing
+		return
+	}
 	if t.under != nil {
 		t.under.Stop()
-	}
-	if c.closing() || t.inc != c.inc {
-		return // nobody would receive it
 	}
 	x := c.ext()
 	if !t.listed {

@@ -220,7 +220,6 @@ func TestPromisesArePaidWithBeforeStreamsAre(t *testing.T) {
 func TestTheRestOfAStreamThatIsOverIsCounted(t *testing.T) {
 	for name, end := range map[string]func(*stream.Blocking){
 		"closed":                     func(s *stream.Blocking) { _ = s.CloseWrite() },
-		"closed, and reset at once":  func(s *stream.Blocking) { _, _ = s.CloseWrite(), s.Reset(7) },
 		"closed, and reset later on": func(s *stream.Blocking) { _ = s.CloseWrite(); synctest.Wait(); _ = s.Reset(7) },
 	} {
 		t.Run(name, func(t *testing.T) {
