@@ -33,7 +33,7 @@ type pour struct {
 
 var pours = []pour{
 	{"function handlers", functionSink, functionSend, 12},
-	{"actor handlers", actorSink, actorSend, 9},
+	{"actor handlers", actorSink, actorSend, 12},
 }
 
 const pourProtocol = "/test/pour/1.0.0"

@@ -179,8 +179,9 @@ func (p *Pipe) copyOut(dst []byte) (n, tell int) {
 	return n, tell
 }
 
-// keptChunks is how long a list an empty pipe keeps for its next chunks.
-const keptChunks = 4
+// keptChunks is how long a list an empty pipe keeps for its next chunks. A reader that keeps up
+// empties its pipe again and again.
+const keptChunks = 16
 
 // drop takes the first chunk off the list, whose memory is used again rather than made anew for every
 // few chunks. The others move up once they are no more than those that have gone, so that each

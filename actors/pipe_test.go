@@ -218,6 +218,30 @@ func TestALongListOfChunksKeepsItsOrder(t *testing.T) {
 	l.check(t)
 }
 
+// fullChunk is a chunk of one byte that costs nothing.
+type fullChunk struct{}
+
+var aByte = []byte{0}
+
+func (fullChunk) Bytes() []byte     { return aByte }
+func (fullChunk) Append([]byte) int { return 1 }
+func (fullChunk) Release()          {}
+
+func TestAPipeThatIsEmptiedAgainAndAgainAllocatesNothing(t *testing.T) {
+	rt, _ := standStill(t)
+	var chunk Chunk = fullChunk{}
+	p := rt.NewPipe(func(int) Chunk { return chunk }, 1, nil)
+	b := make([]byte, 16) // a window, in chunks of 16 KiB
+	if n := testing.AllocsPerRun(100, func() {
+		p.Put(b)
+		if _, err := io.ReadFull(p, b); err != nil {
+			t.Error(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func TestAPipeUnderLoadLosesNothing(t *testing.T) {
 	rt := run(t)
 	for seed := range uint64(20) {
