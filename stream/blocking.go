@@ -25,8 +25,10 @@ type blocking struct {
 	closing sync.Mutex // one Close waits at a time
 
 	// Guarded by the stream's lock.
-	lazy   bool // proposed, and nothing has been sent for it so far
-	asking bool // the remote has not answered what was proposed
+	writes uint8 // small ones since a Read waited last; 2 stands for more
+	dialog bool  // so it went last time: one small Write, then a Read that waited
+	lazy   bool  // proposed, and nothing has been sent for it so far
+	asking bool  // the remote has not answered what was proposed
 	answer error
 	agree  *actors.Crossing // a Close that waits for the answer
 	eof    bool
@@ -183,7 +185,13 @@ func (s *Blocking) write(p []byte) (int, error) {
 	if n := len(p) + writeCost; len(p) <= smallNote && s.queued+n <= OutCap {
 		s.want.Out = append(s.want.Out, buf.Copy(p))
 		s.queued += n
-		s.tell()
+		s.io.writes = min(s.io.writes+1, 2)
+		s.io.dialog = s.io.dialog && s.io.writes == 1
+		if s.io.dialog {
+			s.say() // nothing else is going to join it
+		} else {
+			s.tell()
+		}
 		return len(p), nil
 	}
 	s.want.Write, s.want.HasWrite = p, true

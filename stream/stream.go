@@ -152,23 +152,19 @@ func (s *Stream) Conn() *Conn { return s.info.Conn }
 // and share a turn of the session with it, a frame and a system call: those of an actor handler wait
 // for the end of its turn, others are posted.
 func (s *Stream) tell() {
-	if s.told || s.gone && !s.owes {
+	switch {
+	case s.want.HasWrite, s.queued > smallNote, s.want.Consumed > smallNote:
+		s.say()
+	case s.told, s.gone && !s.owes:
 		s.mu.Unlock()
-		return
-	}
-	large := s.want.HasWrite || s.queued > smallNote || s.want.Consumed > smallNote
-	if s.corked && !large {
+	case s.corked:
 		s.noted = true
 		s.mu.Unlock()
-		return
+	default:
+		s.told = true
+		s.mu.Unlock()
+		_ = s.ref.Send(s)
 	}
-	s.told = true
-	s.mu.Unlock()
-	if large {
-		_ = s.ref.Offer(s)
-		return
-	}
-	_ = s.ref.Send(s)
 }
 
 // uncork is called with mu held, at the end of a handler's turn, and gives it up. What the handler
@@ -176,7 +172,16 @@ func (s *Stream) tell() {
 func (s *Stream) uncork() {
 	noted := s.noted
 	s.corked, s.noted = false, false
-	if !noted || s.told || s.gone {
+	if !noted {
+		s.mu.Unlock()
+		return
+	}
+	s.say()
+}
+
+// say is called with mu held and gives it up. The session takes the note right here, if it can.
+func (s *Stream) say() {
+	if s.told || s.gone && !s.owes {
 		s.mu.Unlock()
 		return
 	}
@@ -189,6 +194,7 @@ func (s *Stream) uncork() {
 func (s *Stream) help() {
 	s.mu.Lock()
 	posted := s.told
+	s.io.dialog, s.io.writes = s.io.writes == 1, 0
 	s.mu.Unlock()
 	if posted {
 		s.ref.Help()
