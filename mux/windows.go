@@ -73,8 +73,9 @@ func (w *windows) have(n int64) {
 // steps rounds up.
 func steps(n int) int64 { return int64((max(n, 0) + memoryStep - 1) / memoryStep * memoryStep) }
 
-// takeMore follows whatever may have asked for a wider window. What is refused is asked for again
-// with the stream's next credit.
+// takeMore follows whatever may have asked for a wider window, which it gets at once: memory that
+// nothing has a use for is given back again. What is refused is asked for with the stream's next
+// credit.
 func (w *windows) takeMore() {
 	if w.holder == nil {
 		return

@@ -39,6 +39,7 @@ func (s *Session) widen(st *stream, want int) {
 	grow := min(want, s.cfg.MaxWindow) - st.window
 	if room := max(s.windowBudget-s.grown, 0); grow > room {
 		s.short = max(s.short, grow-room)
+		s.narrow, s.wider = st, want
 		grow = room
 	}
 	if grow <= 0 {
@@ -92,11 +93,18 @@ func (s *Session) room(st *stream) int {
 }
 
 // SetWindowBudget changes the bytes by which the session's receive windows may grow in sum; a
-// node with many connections shares its memory out with it. Windows shrink by Narrow alone.
-func (s *Session) SetWindowBudget(bytes int) { s.windowBudget = max(bytes, 0) }
+// node with many connections shares its memory out with it. The window that the old budget cut
+// last grows at once with a larger one. Windows shrink by Narrow alone.
+func (s *Session) SetWindowBudget(bytes int) {
+	s.windowBudget = max(bytes, 0)
+	if st := s.narrow; st != nil && s.windowBudget > s.grown {
+		s.narrow = nil
+		s.widen(st, s.wider)
+	}
+}
 
 // WindowShortage is how many bytes the widest growth lacked that the budget has cut since the
-// last call. With a larger budget the window grows with its stream's next credit.
+// last call.
 func (s *Session) WindowShortage() int {
 	n := s.short
 	s.short = 0

@@ -163,10 +163,13 @@ func TestARefusedGrowthIsToldOnce(t *testing.T) {
 	if n := x.s.WindowShortage(); n != 0 {
 		t.Fatalf("short of %d once more", n)
 	}
-	x.s.SetWindowBudget(ProtocolWindow / 2)
+	x.s.SetWindowBudget(ProtocolWindow / 2) // what it allows is there at once
+	if n, w := x.s.WindowShortage(), window(x, 1); n != ProtocolWindow/2 || w != 3*ProtocolWindow/2 {
+		t.Fatalf("short of %d with a window of %d, want half a window and one and a half", n, w)
+	}
 	grow()
-	if n := x.s.WindowShortage(); n != ProtocolWindow/2 {
-		t.Fatalf("short of %d, want half a window", n)
+	if n := x.s.WindowShortage(); n != 3*ProtocolWindow/2 {
+		t.Fatalf("short of %d, want one and a half", n)
 	}
 	x.s.SetWindowBudget(100 * ProtocolWindow)
 	for range 5 {

@@ -45,7 +45,9 @@ type Session struct {
 	unaccepted, unacked int
 	held, grown, excess int // sums over streams: bytes not consumed, windows above ProtocolWindow, held beyond that
 	windowBudget, short int
-	moves               uint64 // of streams that hold something
+	narrow              *stream // the one that the budget has cut last
+	wider               int     // what its window was to be
+	moves               uint64  // of streams that hold something
 	remoteGone          *GoAwayError
 	closing             []uint32
 
@@ -196,7 +198,7 @@ func (s *Session) end(err error, tell bool) {
 	if tell {
 		s.goAway = &Header{Type: TypeGoAway, Length: s.stats.Code}
 	}
-	s.streams, s.free, s.numFree = nil, nil, 0
+	s.streams, s.free, s.numFree, s.narrow = nil, nil, 0, nil
 	s.controlq, s.dataq = queue{k: controlQueue}, queue{k: dataQueue}
 	s.pongs = ring[uint32]{}
 	if !s.draining {

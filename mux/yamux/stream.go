@@ -107,6 +107,9 @@ func (s *Session) drop(st *stream) {
 	s.events.push(Event{Kind: StreamClosed, ID: st.id, N: st.held})
 	s.hold(st, -st.held)
 	s.resize(st, ProtocolWindow)
+	if s.narrow == st {
+		s.narrow = nil
+	}
 	*st = stream{}
 	switch {
 	case s.cfg.Spare != nil:
