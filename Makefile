@@ -10,6 +10,7 @@
 #   make robust    attacks and faults with foreign peers as witnesses; Linux, minutes
 #   make fuzz      every fuzz target for FUZZTIME; writes docs/fuzz.md
 #   make bench     Troupe beside go-libp2p; about an hour, writes bench/RESULTS.md; BENCH=-quick for a glance
+#   make costs     what a node, a connection, a stream and a known peer cost in memory
 #   make cover     test coverage by package
 
 SHELL := bash
@@ -25,7 +26,7 @@ ifneq ($(wildcard cmd/troupe),)
 OURS := Outbound|Smoke
 endif
 
-.PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop interop-deps sim robust fuzz bench cover clean
+.PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop interop-deps sim robust fuzz bench costs cover clean
 
 all: check test
 
@@ -94,6 +95,10 @@ fuzz:
 bench:
 	TROUPE_LONG=1 $(GO) test -count=1 -run '^TestDataFlow' .
 	cd bench && $(GO) run ./cmd/bench $(BENCH)
+
+costs:
+	cd bench && $(GO) run ./cmd/bench -only '^memory' -rounds 2
+	$(GO) test -run '^$$' -bench PeerMemory -benchtime 1x ./peerstore/book
 
 cover:
 	$(GO) test -coverprofile=cover.out ./...
