@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -46,8 +44,6 @@ func BenchmarkRequestsOverTCP(b *testing.B) {
 			b.SetParallelism((flight + 1) / 2)
 			b.ReportAllocs()
 			b.ResetTimer()
-			before := cpuTime()
-			defer func() { b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/op") }()
 			one := func() error {
 				s, err := client.Open(ctx, server.ID(), asked)
 				if err != nil {
@@ -93,10 +89,4 @@ func benchNode(b *testing.B, c troupe.Config) *troupe.System {
 	}
 	b.Cleanup(func() { _ = n.Close(context.Background()) })
 	return n
-}
-
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
