@@ -31,7 +31,7 @@ func sockopt(t *testing.T, c *conn, level, opt int) int {
 	return v
 }
 
-func TestSocketsHaveNoDelayAndAreProbed(t *testing.T) {
+func TestSocketsHaveNoDelayAreProbedAndHoldLittle(t *testing.T) {
 	a, b := pair(t, Config{})
 	for _, c := range []*conn{a, b} {
 		defer func() { _ = c.Close() }()
@@ -43,6 +43,9 @@ func TestSocketsHaveNoDelayAndAreProbed(t *testing.T) {
 		}
 		if s := sockopt(t, c, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE); s != 30 {
 			t.Errorf("probed after %d s", s)
+		}
+		if n := sockopt(t, c, syscall.IPPROTO_TCP, optUnsent); n != maxUnsent {
+			t.Errorf("the kernel keeps up to %d bytes that it cannot send", n)
 		}
 	}
 }

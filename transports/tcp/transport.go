@@ -120,6 +120,7 @@ func (t *Transport) conduit(nc *net.TCPConn, local ma.Multiaddr, dir conduit.Dir
 		_ = nc.Close()
 		return nil, err
 	}
+	boundUnsent(nc)
 	c := &conn{
 		rt:    t.rt,
 		nc:    nc,
