@@ -51,7 +51,7 @@ type Handler = stream.Handler
 // It is told about its stream by messages (StreamOpened and so on) and dies with it. A panic
 // costs that stream: it is reset with code 0x54520001.
 func ActorHandler(make func() actor.Actor) Handler {
-	return Handler{Actor: func(*stream.Stream) actors.Spec { return actors.Spec{New: make} }}
+	return Handler{Inline: true, Actor: func(*stream.Stream) actors.Spec { return actors.Spec{New: make} }}
 }
 
 // ActorHandlerSpec is ActorHandler with a say in the mailbox and in how the handler supervises

@@ -128,10 +128,22 @@ func Spawn[M any](ctx actor.Context, s Spec) (Ref[M], error) {
 		}
 		return Ref[M]{}, err
 	}
-	if c.eager() && c.turn(turnBatch, nil) {
-		c.rt.host.schedule(c)
+	if c.eager() {
+		c.beginHere()
 	}
 	return Ref[M]{c: c}, nil
+}
+
+// beginHere runs the first turn on the goroutine of whoever spawns the actor. That one may be unwound
+// by runtime.Goexit; what is left to do is done by a worker then too.
+func (c *cell) beginHere() {
+	more := true
+	defer func() {
+		if more {
+			c.rt.host.schedule(c)
+		}
+	}()
+	more = c.turn(turnBatch, nil)
 }
 
 // eager says that whoever spawns the actor runs its first turn.

@@ -2,12 +2,15 @@ package mux_test
 
 import (
 	"io"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/testkit/muxtest"
 )
@@ -87,6 +90,35 @@ func TestWhatAStuckHandlerHadWrittenArrives(t *testing.T) {
 				close(let)
 				w.End()
 			})
+		})
+	}
+}
+
+// TestAHandlersSpecIsMadeOutsideOfTheConnectionsTurn: a user's function that makes it may take long, or
+// exit; other streams of the connection go on.
+func TestAHandlersSpecIsMadeOutsideOfTheConnectionsTurn(t *testing.T) {
+	for name, odd := range map[string]func(let <-chan struct{}){
+		"it takes long": func(let <-chan struct{}) { <-let },
+		"it exits":      func(<-chan struct{}) { runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := muxtest.NewWorld(t, raw, muxtest.Setup{})
+			w.Wanted = func(e *actors.PanicError) bool { return strings.Contains(e.Error(), "Goexit") }
+			let, called := make(chan struct{}), make(chan struct{})
+			w.B.Handle("/odd", stream.Handler{Actor: func(*stream.Stream) actors.Spec {
+				close(called)
+				odd(let)
+				return actors.Spec{New: func() actor.Actor { return muxtest.ActorFunc(func(actor.Context) {}) }}
+			}})
+			w.B.Handle("/echo", muxtest.EchoByActor)
+			s := w.A.Open("/odd")
+			if _, err := s.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			muxtest.Within(t, "it is called", called)
+			w.Exchange(w.A.Open("/echo"), 1, 1000, 1000)
+			close(let)
+			_ = s.Reset(1)
 		})
 	}
 }

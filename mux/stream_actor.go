@@ -46,7 +46,7 @@ func streamSpec(s *stream.Stream, h stream.Handler, session actors.Ref[messages.
 		Kind:    "stream",
 		New:     func() actor.Actor { return &streamActor{s: s, h: h, session: session} },
 		Restart: actors.Temporary,
-		Eager:   true,
+		Eager:   h.Actor == nil || h.Inline,
 	}
 }
 

@@ -27,6 +27,9 @@ type Handler struct {
 	// Actor says how to spawn the handler actor of one stream, which receives the messages
 	// of this package.
 	Actor func(*Stream) actors.Spec
+	// Inline has the connection call Actor in its own turn, which saves a wake-up: for an Actor
+	// that only returns a Spec and never calls user code.
+	Inline bool
 	// Run handles one stream in a supervised task. When it returns, the stream is closed;
 	// when it panics, the stream is reset. ctx is done when the stream has ended.
 	Run func(ctx context.Context, s *Blocking)

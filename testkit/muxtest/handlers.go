@@ -15,7 +15,7 @@ import (
 
 // ActorHandler makes a Handler of an actor.
 func ActorHandler(mk func(s *stream.Stream) actor.Actor) stream.Handler {
-	return stream.Handler{Actor: func(s *stream.Stream) actors.Spec {
+	return stream.Handler{Inline: true, Actor: func(s *stream.Stream) actors.Spec {
 		return actors.Spec{New: func() actor.Actor { return mk(s) }}
 	}}
 }
