@@ -1,6 +1,7 @@
 package mux_test
 
 import (
+	"errors"
 	"io"
 	"runtime"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/testkit/muxtest"
 )
@@ -90,6 +92,60 @@ func TestWhatAStuckHandlerHadWrittenArrives(t *testing.T) {
 				close(let)
 				w.End()
 			})
+		})
+	}
+}
+
+// TestNobodyWaitsForAHandlerThatTakesLongOverTheEnd: it was given the end after a turn that had taken
+// long already, so that the connection does not keep anything back for it any more.
+func TestNobodyWaitsForAHandlerThatTakesLongOverTheEnd(t *testing.T) {
+	for _, holds := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := muxtest.NewWorld(t, raw, muxtest.Setup{})
+			let := make(chan struct{})
+			handle := make(chan *stream.Stream, 1)
+			w.B.Handle("/slow", muxtest.ActorHandler(func(*stream.Stream) actor.Actor {
+				return muxtest.ActorFunc(func(ctx actor.Context) {
+					switch m := ctx.Message().(type) {
+					case *stream.Data:
+						if holds {
+							m.Hold()
+							defer time.AfterFunc(time.Millisecond, m.Release)
+						}
+						<-time.After(10 * time.Millisecond)
+					case *stream.RemoteClosed:
+						m.Stream.WriteCopy([]byte("end"))
+						handle <- m.Stream
+						<-let
+					}
+				})
+			}))
+			before := time.Now()
+			s := w.A.Open("/slow")
+			if _, err := s.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			_ = s.SetReadDeadline(before.Add(time.Minute))
+			got := make([]byte, 3)
+			if _, err := io.ReadFull(s, got); err != nil || string(got) != "end" {
+				t.Fatalf("%q, %v", got, err)
+			}
+			if d := time.Since(before); d > 12*time.Millisecond {
+				t.Errorf("holds %v: its answer took %v", holds, d)
+			}
+			(<-handle).Reset(7)
+			var r *mux.ResetError
+			if _, err := s.Read(got); !errors.As(err, &r) || r.Code != 7 {
+				t.Errorf("holds %v: after a reset from elsewhere: %v", holds, err)
+			}
+			if d := time.Since(before); d > 12*time.Millisecond {
+				t.Errorf("holds %v: the reset took %v", holds, d)
+			}
+			close(let)
+			w.End()
 		})
 	}
 }

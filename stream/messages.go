@@ -86,11 +86,18 @@ func (d *Data) back() {
 	}
 	d.b, d.B, d.n = nil, nil, 0
 	s.noted = true
-	if s.ending && !s.gone {
-		s.sayEnding() // whose Finish tells the session
+	if !s.ending || s.gone {
+		s.uncork()
 		return
 	}
-	s.uncork()
+	// The cork stays where it is. Only the session puts it in, since it takes it out after a while.
+	h := s.handler
+	if s.corked {
+		s.mu.Unlock()
+	} else {
+		s.say()
+	}
+	_ = h.Control(s.says.remoteClosed()) // its Finish tells the session
 }
 
 // Writable follows Blocked: the handler may write again.

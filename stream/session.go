@@ -104,11 +104,6 @@ func (s *Stream) RemoteClosed() {
 		s.mu.Unlock() // it comes when the handler is done with the last of the data
 		return
 	}
-	s.sayEnding()
-}
-
-// sayEnding is called with mu held and gives it up.
-func (s *Stream) sayEnding() {
 	s.corked = true
 	h := s.handler
 	s.mu.Unlock()
