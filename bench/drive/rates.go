@@ -135,13 +135,15 @@ func (d *driver) ping(ctx context.Context, req control.Request) (control.Reply, 
 // ramp is how long a load runs before anything is measured beside it.
 const ramp = 300 * time.Millisecond
 
-// load uploads without end on streams of their own, until the returned function is called.
+// load uploads without end on streams of their own, until the returned function is called. All are
+// open before the first is written to, as in transfer: a new stream queues behind all busy ones, so
+// that go-libp2p opened 1,000 in 48 s, while its ping handler hangs up after 10 s without a ping.
 func (d *driver) load(ctx context.Context, req control.Request) (stop func(), err error) {
 	var streams []Stream
 	var writers sync.WaitGroup
 	stop = func() {
 		for _, s := range streams {
-			s.Abort()
+			writers.Go(s.Abort) // at once: one by one each would queue behind those still busy
 		}
 		writers.Wait()
 	}
@@ -152,6 +154,8 @@ func (d *driver) load(ctx context.Context, req control.Request) (stop func(), er
 			return nil, err
 		}
 		streams = append(streams, s)
+	}
+	for _, s := range streams {
 		writers.Go(func() {
 			p := make([]byte, chunk)
 			for {
