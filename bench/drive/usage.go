@@ -11,13 +11,32 @@ import (
 	"github.com/troupe-p2p/troupe/bench/control"
 )
 
-// settle is how long a process gets to give back what it does not need any more: pools, idle
-// workers and finished goroutines.
-const settle = 1500 * time.Millisecond
+// A process gets time to give back what it does not need any more: pools, idle workers and finished
+// goroutines. Troupe retires spare workers in steps of a second, and only those that nobody needed
+// since the step before (retire in actors/live.go): one lives for up to 2 s. So the count of
+// goroutines is taken when it has not gone down for longer than that, or at last.
+const (
+	settleStep = 100 * time.Millisecond
+	settleCalm = 2500 * time.Millisecond
+	settleMost = 15 * time.Second
+)
+
+// settle waits until count reaches no new low any more. That it goes up for a moment is no news:
+// a timer's goroutine comes and goes.
+func settle(count func() int) {
+	began := time.Now()
+	least, since := count(), began
+	for now := began; now.Sub(since) < settleCalm && now.Sub(began) < settleMost; now = time.Now() {
+		time.Sleep(settleStep)
+		if n := count(); n < least {
+			least, since = n, time.Now()
+		}
+	}
+}
 
 func (d *driver) stats(req control.Request) (control.Reply, error) {
 	if req.GC {
-		time.Sleep(settle)
+		settle(runtime.NumGoroutine)
 		runtime.GC() // what pools have is freed by the second
 		runtime.GC()
 		debug.FreeOSMemory()

@@ -10,7 +10,7 @@ import (
 // what the first one costs for all is not taken for the cost of one.
 const warmup = 16
 
-// settled is what the server uses after a collection.
+// settled is what the server uses after it has come to rest and a collection.
 func (p *pair) settled(ctx context.Context) (*control.Usage, error) {
 	r, err := p.server.do(ctx, control.Request{Cmd: control.Stats, GC: true})
 	return r.Usage, err
