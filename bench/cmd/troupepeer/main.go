@@ -64,13 +64,12 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 	}
 	n := &node{sys: sys, heard: map[uint64]troupe.EventKind{}, more: make(chan struct{})}
 	if cfg.Listen == "" { // who listens does not wait for connections of its own
-		go n.listenToEvents()
+		go n.listenToEvents(sys.Subscribe(context.Background(), 0)) // before anything can happen
 	}
 	return n, nil
 }
 
-func (n *node) listenToEvents() {
-	sub := n.sys.Subscribe(context.Background(), 0)
+func (n *node) listenToEvents(sub *troupe.Subscription) {
 	for {
 		e, _, err := sub.Next(context.Background())
 		if err != nil {
