@@ -46,6 +46,8 @@ func Bounds() []Bound {
 			Attack: "an answer that is an endless error"},
 		{Name: "stream: bytes that wait for the remote, given by an actor handler", Cap: stream.OutCap,
 			Attack: "questions whose answers are not read"},
+		{Name: "stream: bytes that wait for the remote, copied from a blocking handler", Cap: stream.CopyCap,
+			Attack: "questions whose answers are not read"},
 	}
 	for _, b := range actors.Bounds() {
 		all = append(all, Bound(b))

@@ -282,20 +282,40 @@ var boundedNode = map[string]boundDriver{
 		if _, err := s.Write([]byte("x")); err != nil { // and never reads
 			t.Fatal(err)
 		}
-		last := int64(-1)
-		until(t, "the handler to be held up", func() bool {
-			now := given.Load()
-			stands := now > 0 && now == last
-			last = now
-			return stands
-		})
-		// What the window took is the remote's; the rest waits here, up to one piece too much.
-		waits := int(last) - yamux.ProtocolWindow - pourPiece
-		if waits > b.Cap {
-			return waits
-		}
-		return max(waits, 1)
+		return beyondTheWindow(t, &given, pourPiece)
 	},
+	"stream: bytes that wait for the remote, copied from a blocking handler": func(t *testing.T, b troupe.Bound) int {
+		a, n := couple(t)
+		var given atomic.Int64
+		register(t, n, "/pour", troupe.StreamHandler(func(_ context.Context, s *troupe.Stream) {
+			p := make([]byte, 64)
+			for given.Load() < yamux.ProtocolWindow+int64(100*b.Cap) {
+				n, err := s.Write(p)
+				if given.Add(int64(n)); err != nil {
+					return
+				}
+			}
+		}))
+		s := open(t, a, n.ID(), "/pour")
+		if _, err := s.Write([]byte("x")); err != nil { // and never reads
+			t.Fatal(err)
+		}
+		return beyondTheWindow(t, &given, 0)
+	},
+}
+
+// beyondTheWindow waits until a handler is held up that writes to a remote that never reads, and returns
+// how much of what it has given is not in the remote's window, less one piece.
+func beyondTheWindow(t *testing.T, given *atomic.Int64, piece int) int {
+	t.Helper()
+	last := int64(-1)
+	until(t, "the handler to be held up", func() bool {
+		now := given.Load()
+		stands := now > 0 && now == last
+		last = now
+		return stands
+	})
+	return max(int(last)-yamux.ProtocolWindow-piece, 1)
 }
 
 const pourPiece = 32 << 10

@@ -8,7 +8,8 @@ import (
 // host is what differs between a live and a simulated runtime: who runs turns, what time it is,
 // and where randomness comes from. Everything above it is the same code.
 type host interface {
-	// schedule runs c.turn until it reports that nothing is left. c is in no other turn.
+	// schedule runs c.turn until it reports that nothing is left. Whoever helps c along (Ref.Help) may
+	// be first: turn does nothing then.
 	schedule(c *cell)
 	// now is the wall clock with a monotonic reading; nano counts from the runtime's start.
 	now() time.Time

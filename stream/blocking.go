@@ -154,8 +154,9 @@ func (s *Blocking) Read(p []byte) (int, error) {
 	return n, s.explain("read", err)
 }
 
-// Write implements io.Writer. It returns when the bytes are sealed or in the socket's buffer.
-// After a deadline n says how many are on the wire.
+// Write implements io.Writer. Up to 4 KiB are copied and leave soon, as long as no more than 8 KiB
+// wait. Else it returns when the bytes are sealed or in the socket's buffer, and after a deadline n
+// says how many are on the wire.
 func (s *Blocking) Write(p []byte) (int, error) {
 	n, err := s.write(p)
 	return n, s.explain("write", err)
@@ -182,7 +183,7 @@ func (s *Blocking) write(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.io.lazy = false
-	if n := len(p) + writeCost; len(p) <= smallNote && s.queued+n <= OutCap {
+	if n := len(p) + writeCost; len(p) <= smallNote && s.queued+n <= CopyCap {
 		s.want.Out = append(s.want.Out, buf.Copy(p))
 		s.queued += n
 		s.io.writes = min(s.io.writes+1, 2)

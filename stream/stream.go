@@ -75,6 +75,9 @@ const (
 	OutCap    = 256 << 10
 	writeCost = 256
 	smallNote = 4 << 10
+	// CopyCap is the same for the small Writes of a blocking handler, which are copied so that the
+	// next one or the close joins them. One that finds it full waits.
+	CopyCap = 2 * smallNote
 )
 
 // Result is the answer to an actor handler's Write.
