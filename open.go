@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/messages"
+	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/stream"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -56,7 +57,7 @@ func (s *System) OpenWith(ctx context.Context, peer identity.ID, o OpenOptions, 
 		switch {
 		case err == nil:
 			return st, nil
-		case !connGone(err):
+		case !tooLate(err):
 			return nil, s.explain(ctx, op, peer, err)
 		}
 	}
@@ -73,9 +74,10 @@ func (s *System) OpenWith(ctx context.Context, peer identity.ID, o OpenOptions, 
 	return st, nil
 }
 
-// connGone says that a connection has ended before it did what was asked of it.
-func connGone(err error) bool {
-	return errors.Is(err, stream.ErrConnClosed) || errors.Is(err, actors.ErrStopped) || errors.Is(err, actors.ErrAbandoned)
+// tooLate says that a connection had ended before it was asked. One that ends later takes the opens
+// under way with it: whoever calls Disconnect wants no dial for them.
+func tooLate(err error) bool {
+	return errors.Is(err, mux.ErrTooLate) || errors.Is(err, actors.ErrStopped)
 }
 
 // Dial makes sure that there is a connection with a peer. With an empty peer, there must be one

@@ -1,6 +1,7 @@
 package mux_test
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
 	"testing"
@@ -121,6 +122,33 @@ func TestARemoteGoingAwayLetsStreamsFinish(t *testing.T) {
 	if e := w.B.Ended(); e == nil || e.Code != 0 || !e.Remote {
 		t.Errorf("b's owner was told %+v", e)
 	}
+}
+
+// Whoever asks in good time has had his stream; who asks behind the end may ask somebody else.
+func TestOnlyARequestBehindTheEndIsTooLate(t *testing.T) {
+	both(t, func(t *testing.T, k muxtest.Subject) {
+		synctest.Test(t, func(t *testing.T) {
+			w := muxtest.NewWorld(t, k, muxtest.Setup{})
+			w.A.Handle("/busy", muxtest.RunHandler(func(ctx, *stream.Blocking) { <-time.After(time.Second) }))
+			if _, err := w.B.Open("/busy").Write([]byte{0}); err != nil {
+				t.Fatal(err)
+			}
+			w.B.OnLookup = func(string) { // the proposal has come, and there is no answer yet
+				w.A.Close(3)
+				<-time.After(10 * time.Millisecond)
+			}
+			synctest.Wait()
+			_, err := w.A.Ask(messages.OpenStream{Protocols: []string{"/none"}, Confirm: true})
+			if !muxtest.ConnClosed(err) || errors.Is(err, mux.ErrTooLate) {
+				t.Error("a stream that had begun:", err)
+			}
+			synctest.Wait()
+			_, err = w.A.Ask(messages.OpenStream{Protocols: []string{"/none"}, Confirm: true})
+			if !muxtest.ConnClosed(err) || !errors.Is(err, mux.ErrTooLate) {
+				t.Error("one that was asked for behind the end:", err)
+			}
+		})
+	})
 }
 
 func TestEveryRequestIsAnsweredWhenTheConnectionEnds(t *testing.T) {

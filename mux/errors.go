@@ -39,6 +39,10 @@ func (e *ResetError) Error() string {
 // Unwrap is the conduit's reason.
 func (e *ResetError) Unwrap() error { return noEnd(e.Err) }
 
+// ErrTooLate is the answer to a request for a stream that came behind the end of the connection: none
+// of it was begun. A *ConnError stands beside it.
+var ErrTooLate = errors.New("a stream was asked for too late")
+
 // noEnd keeps the end of something below from looking like an orderly end of the stream to a
 // reader that asks errors.Is(err, io.EOF).
 func noEnd(err error) error {

@@ -90,7 +90,7 @@ func (s *Session) openStream(ctx actor.Context, now time.Time, m *messages.OpenS
 	switch {
 	case m.Reply.Gone():
 	case s.over:
-		m.Reply.Fail(s.connError())
+		m.Reply.Fail(fmt.Errorf("%w: %w", ErrTooLate, s.connError()))
 	case len(s.opens) >= maxOpens:
 		m.Reply.Fail(yamux.ErrOpenBacklog)
 	case len(s.opens) > 0 || !s.tryOpen(ctx, now, m):
