@@ -11,6 +11,7 @@
 package peerstore
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -236,9 +237,9 @@ func (k *keeper) statement(now time.Time, m *messages.Identified) book.Statement
 
 func (k *keeper) info(now time.Time, id identity.ID) messages.KnownPeer {
 	f, _ := k.s.book.Facts(id)
-	return messages.KnownPeer{
-		Peer: id, Addrs: addrs(k.s.book.Addrs(now, id)), Protocols: f.Protocols, Agent: f.AgentVersion,
-		Version: f.ProtocolVersion, Record: f.Sealed, Connected: k.s.book.IsConnected(id),
+	return messages.KnownPeer{ // whose owner may write to it
+		Peer: id, Addrs: addrs(k.s.book.Addrs(now, id)), Protocols: slices.Clone(f.Protocols), Agent: f.AgentVersion,
+		Version: f.ProtocolVersion, Record: slices.Clone(f.Sealed), Connected: k.s.book.IsConnected(id),
 	}
 }
 

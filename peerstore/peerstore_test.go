@@ -201,6 +201,36 @@ func TestBookPutsWhatIdentifyBringsFirst(t *testing.T) {
 	}
 }
 
+// TestWhatIsKnownOfAPeerBelongsToWhoAsked: peers of one make share a list of protocols in the book.
+func TestWhatIsKnownOfAPeerBelongsToWhoAsked(t *testing.T) {
+	s := newStore(t)
+	protocols := []string{"/y", "/x"}
+	var ids []identity.ID
+	for seed := range byte(2) {
+		key, id := newKey(t, seed)
+		record, err := identity.PeerRecord{ID: id, Seq: 5, Addrs: maddrs(two)}.Seal(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.tell(&messages.Connectedness{Peer: id, Connected: true})
+		s.tell(&messages.Identified{Peer: id, Key: key.Public(), Record: record, Protocols: protocols})
+		ids = append(ids, id)
+	}
+	mine := s.info(ids[0])
+	record := slices.Clone(mine.Record)
+	slices.Sort(mine.Protocols)
+	clear(mine.Record)
+	clear(mine.Addrs)
+	for _, id := range ids {
+		if got := s.info(id); !slices.Equal(got.Protocols, protocols) {
+			t.Errorf("somebody has sorted what the book knows: %q", got.Protocols)
+		}
+	}
+	if got := s.info(ids[0]); !bytes.Equal(got.Record, record) || !slices.Equal(text(got.Addrs), []string{two}) {
+		t.Errorf("somebody has written over what the book knows: %+v", got)
+	}
+}
+
 func TestPushChangesOnlyWhatItSays(t *testing.T) {
 	key, id := newKey(t, 1)
 	record, err := identity.PeerRecord{ID: id, Seq: 5, Addrs: maddrs(two)}.Seal(key)
