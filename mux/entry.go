@@ -249,6 +249,7 @@ func (s *Session) forget(e *entry, err error) {
 	}
 	s.spare.giveBack(e)
 	if len(s.streams) == 0 {
+		s.m.giveBack()
 		s.tellOwner()
 	}
 }

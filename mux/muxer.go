@@ -38,11 +38,13 @@ type muxer interface {
 	// short says that more is held unread than there is memory for, or, with room, than would
 	// leave so much of it; scarce is the error for those who have to go then. unread lists
 	// the streams that hold something, the one that has consumed nothing for longest first.
-	// keep books n bytes of streams that are closed and yet hold some.
+	// keep books n bytes of streams that are closed and yet hold some. giveBack is for when all
+	// closed streams are booked: it returns the memory that nobody needs.
 	short(now time.Time, room int) bool
 	scarce() error
 	unread() []uint64
 	keep(n int)
+	giveBack()
 
 	// ping asks the remote for a sign of life. pong says that it has come, or that this
 	// muxer knows no such thing, and how long a round trip is.

@@ -209,6 +209,7 @@ func (m *nativeMuxer) short(time.Time, int) bool     { return false } // the con
 func (m *nativeMuxer) scarce() error                 { return nil }
 func (m *nativeMuxer) unread() []uint64              { return nil }
 func (m *nativeMuxer) keep(int)                      {}
+func (m *nativeMuxer) giveBack()                     {}
 func (m *nativeMuxer) ping(time.Time)                {}
 func (m *nativeMuxer) pong() (time.Duration, bool)   { return 0, true }
 func (m *nativeMuxer) bind(n *native)                { n.s.Bind(nativeStreamSink{m.ref, n.id}, nativeReads) }

@@ -117,9 +117,6 @@ func (m *rawMuxer) input(now time.Time, msg any) {
 func (m *rawMuxer) next(now time.Time) (event, bool) {
 	for {
 		if e, ok := m.core.Next(); ok {
-			if e.Kind == yamux.StreamClosed && m.core.NumStreams() == 0 {
-				m.giveBack()
-			}
 			return event{e.Kind, e.Remote, uint64(e.ID), e.Code, e.N, e.P, e.Err}, true
 		}
 		if !m.reading {

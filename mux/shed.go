@@ -106,4 +106,7 @@ func (s *Session) lapse(e *entry) {
 	e.leave()
 	s.m.keep(-int(e.left))
 	e.left = 0
+	if len(s.streams)+len(s.late) == 0 {
+		s.m.giveBack()
+	}
 }

@@ -143,12 +143,7 @@ func (w *windows) watch(ref actors.Ref[any]) {
 func (w *windows) look() { w.have(w.holder.Hold(int64(w.taken))) }
 
 // keep books n bytes more that are unread of streams which the core has forgotten; less below 0.
-func (w *windows) keep(n int) {
-	w.kept += n
-	if n < 0 && w.kept == 0 && w.core.NumStreams() == 0 {
-		w.giveBack()
-	}
-}
+func (w *windows) keep(n int) { w.kept += n }
 
 // scarce is why a stream has to go.
 func (w *windows) scarce() error { return w.holder.Why() }
