@@ -210,6 +210,13 @@ func (h *Holder) Close() {
 	h.b.mu.Unlock()
 }
 
+// Closed says that there is no account any more: that Hold and Claim give nothing means nothing then.
+func (h *Holder) Closed() bool {
+	h.b.mu.Lock()
+	defer h.b.mu.Unlock()
+	return h.over
+}
+
 // Used is the amount in use, and the cap.
 func (b *Budget) Used() (used, cap int64) {
 	b.mu.Lock()

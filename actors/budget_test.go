@@ -33,7 +33,7 @@ func TestAHolderHasWhatItHoldsAsFarAsThereIsAny(t *testing.T) {
 		t.Errorf("%d in use", used)
 	}
 	a.Close()
-	if a.Hold(1) != 0 || a.Claim(1, noon, noon) != 0 {
+	if c.Closed() || !a.Closed() || a.Hold(1) != 0 || a.Claim(1, noon, noon) != 0 {
 		t.Error("a closed holder has something")
 	}
 	if free := NewBudget("none", 0).Holder("x"); free.Hold(1<<60) != 1<<60 || free.Claim(1<<61, noon, noon) != 1<<61 {

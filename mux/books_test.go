@@ -22,6 +22,7 @@ type ledger struct {
 func newLedger(t *testing.T, memory int64) *ledger {
 	l := &ledger{t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), budget: actors.NewBudget("bytes", memory)}
 	l.holder = l.budget.Holder("us")
+	l.holder.OnLoss(func() {})
 	l.remote = yamux.New(yamux.Config{}, yamux.Client, l.now)
 	l.m = &rawMuxer{core: yamux.New(yamux.Config{}, yamux.Server, l.now)}
 	l.m.windows = newWindows(l.m.core, yamux.Config{}, l.holder)
@@ -116,4 +117,22 @@ func TestWhatClosedStreamsHoldIsNotGivenBackBeforeItIsBooked(t *testing.T) {
 	l.m.keep(-2 * window)
 	l.m.giveBack()
 	l.want("and the rest, when it is read", 0)
+}
+
+// Whoever supervises a session may close its account a moment before the session ends. That is no
+// reason to blame a limit.
+func TestASessionWithoutAnAccountIsNotShort(t *testing.T) {
+	for why, closed := range map[string]bool{"the memory is out": false, "the account is closed": true} {
+		l := newLedger(t, 1<<20)
+		l.hold(freeBytes, freeBytes)
+		other := l.budget.Holder("another")
+		other.Claim(1<<20, l.now, l.now)
+		if closed {
+			l.holder.Close()
+		}
+		l.m.look()
+		if short := l.m.short(l.now, 0); short == closed {
+			t.Errorf("%s: short %v", why, short)
+		}
+	}
 }

@@ -115,7 +115,7 @@ func (w *windows) short(now time.Time, room int) bool {
 	if w.owed() > w.taken {
 		w.have(w.holder.Claim(steps(w.owed()), now, w.unreadSince(now)))
 	}
-	return w.owed() > w.taken
+	return w.owed() > w.taken && !w.holder.Closed() // else the session is about to be stopped
 }
 
 // unreadSince asks the core, which looks at every stream, but not for each byte. If most is of
