@@ -32,7 +32,7 @@ type Holder struct {
 	over   bool      // b.mu
 	onLoss func()    // b.mu
 	told   bool      // b.mu; of a loss, and it has not looked since
-	since  time.Time // b.mu; as it last said in a Claim
+	since  time.Time // b.mu; as it last said in a Claim or to Stood
 }
 
 // Exhausted says that a budget refused, and who holds most of it. It is a limit of this node.
@@ -147,6 +147,14 @@ func (h *Holder) Claim(n int64, now, since time.Time) int64 {
 	used := h.used
 	b.mu.Unlock()
 	return used
+}
+
+// Stood says since when what h has has been of no use, for one that claims nothing because it has
+// what it needs. Who never says so is taken for idle.
+func (h *Holder) Stood(since time.Time) {
+	h.b.mu.Lock()
+	h.since = since
+	h.b.mu.Unlock()
 }
 
 // claimFrom is how many others may pay for one claim, since each takes a look at all of them.

@@ -125,6 +125,31 @@ func TestWhoMakesUseOfWhatHeHoldsDoesNotPay(t *testing.T) {
 	p.want("a second is as long as an hour", "short", 20, 0, "longer 50 long 30 short 20", "longer:1")
 }
 
+func TestWhoNeverClaimsSaysThatHeMakesUseOfIt(t *testing.T) {
+	p := newParties(t, 100)
+	p.party("idle", 30, time.Minute)
+	p.party("new", 0, 0)
+	busy := p.Budget.Holder("busy")
+	busy.OnLoss(func() { p.told["busy"]++ })
+	p.all["busy"] = busy
+	busy.Hold(70)
+	busy.Stood(noon.Add(-time.Millisecond))
+	p.want("he has most, and does not pay", "new", 10, 0, "busy 70 idle 20 new 10", "idle:1")
+	busy.Hold(60)
+	busy.Hold(70)
+	p.want("whatever he holds", "new", 20, 0, "busy 70 new 20 idle 10", "idle:1")
+	busy.Stood(noon.Add(-time.Second))
+	p.want("until he is idle as well", "new", 30, 0, "busy 60 new 30 idle 10", "busy:1 idle:1")
+
+	p = newParties(t, 100)
+	p.party("idle", 30, 10*time.Millisecond)
+	p.party("new", 0, 0)
+	p.all["silent"] = p.Budget.Holder("silent")
+	p.all["silent"].OnLoss(func() { p.told["silent"]++ })
+	p.all["silent"].Hold(70)
+	p.want("who says nothing is idle", "new", 10, 0, "silent 60 idle 30 new 10", "silent:1")
+}
+
 // However many claim at once, there is never more in use than there is, and who holds nothing any
 // more has left nothing behind.
 func TestClaimsUnderContention(t *testing.T) {
@@ -145,6 +170,7 @@ func TestClaimsUnderContention(t *testing.T) {
 					t.Error("more than was wanted")
 				}
 				h.Hold(r.Int64N(500))
+				h.Stood(noon)
 			}
 		})
 	}

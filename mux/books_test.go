@@ -136,3 +136,32 @@ func TestASessionWithoutAnAccountIsNotShort(t *testing.T) {
 		}
 	}
 }
+
+// Wide windows that are read are in use. A stream that is read does not speak for what stands unread
+// beside it, though, nor a little for a lot.
+func TestWhatIsReadIsInUse(t *testing.T) {
+	const has = 3 * freeBytes
+	for why, row := range map[string]struct {
+		first, others int // bytes read of the first stream that stands, and of others
+		pays          bool
+	}{
+		"half of it is read":      {freeBytes, freeBytes / 2, false},
+		"half stands beside that": {0, has, true},
+		"less than half is read":  {freeBytes, 0, true},
+		"nothing is read":         {0, 0, true},
+	} {
+		l := newLedger(t, 4*freeBytes)
+		l.hold(freeBytes, freeBytes, freeBytes)
+		l.m.have(l.holder.Hold(has)) // a window has grown
+		idle := l.budget.Holder("idle")
+		idle.OnLoss(func() {})
+		idle.Claim(freeBytes, l.now, l.now)
+		l.now = l.now.Add(time.Minute)
+		l.m.consumed(l.now, l.ids[0], row.first)
+		l.m.consumed(l.now, 0, row.others)
+		l.budget.Holder("new").Claim(memoryStep, l.now, l.now)
+		if pays := l.holder.Hold(has) < has; pays != row.pays {
+			t.Errorf("%s: it pays: %v", why, pays)
+		}
+	}
+}

@@ -189,6 +189,7 @@ func (m *rawMuxer) reset(now time.Time, id uint64, code uint32) {
 func (m *rawMuxer) consumed(now time.Time, id uint64, n int) {
 	m.core.Consumed(now, uint32(id), n)
 	m.takeMore()
+	m.inUse(now, n)
 }
 
 func (m *rawMuxer) unread() []uint64 {

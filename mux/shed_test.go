@@ -216,6 +216,64 @@ func TestPromisesArePaidWithBeforeStreamsAre(t *testing.T) {
 	}
 }
 
+// Whose windows are wide because they are used does not pay for others while somebody's bytes stand
+// unread, however much he was promised.
+func TestWhoReadsAllTheTimeIsNotTheOneWhoPays(t *testing.T) {
+	const all, window, stale = 4 << 20, 2 << 20, 1 << 20
+	synctest.Test(t, func(t *testing.T) {
+		set := muxtest.Setup{Buffers: all, Bulk: true}
+		set.Config.Yamux.InitialWindow, set.Config.Yamux.MaxWindow = window, window
+		w := muxtest.NewWorld(t, raw, set)
+		w.B.Handle("/sink", muxtest.RunHandler(func(_ ctx, s *stream.Blocking) {
+			_, _ = io.Copy(io.Discard, struct{ io.Reader }{s})
+		}))
+		s := w.A.Open("/sink")
+		write := func(n int) {
+			t.Helper()
+			if _, err := s.Write(make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		write(window) // which is promised with the first credit
+		promised, _ := w.B.Buffers.Used()
+		if promised != window-256<<10 {
+			t.Fatalf("%d promised", promised)
+		}
+		others := map[string]*actors.Holder{}
+		for _, name := range []string{"stale", "new"} {
+			h := w.B.Buffers.Holder(name)
+			defer h.Close()
+			h.OnLoss(func() {})
+			others[name] = h
+		}
+		have := func() string {
+			shares := map[string]int64{}
+			for _, s := range w.B.Buffers.Shares() {
+				shares[s.Name] = s.Used
+			}
+			return fmt.Sprint(shares)
+		}
+		want := func(why string, b, stale, fresh int64) {
+			t.Helper()
+			synctest.Wait()
+			if got, want := have(), fmt.Sprint(map[string]int64{"b": b, "stale": stale, "new": fresh}); got != want {
+				t.Fatalf("%s: %s, want %s", why, got, want)
+			}
+		}
+		others["stale"].Claim(stale, time.Now(), time.Now())
+		free := all - promised - stale
+		muxtest.Elapse(time.Minute)
+		write(window)
+		others["new"].Claim(free+piece, time.Now(), time.Now())
+		want("what is used is not taken", promised, stale-piece, free+piece)
+		muxtest.Elapse(time.Minute)
+		write(piece)
+		others["new"].Claim(free+2*piece, time.Now(), time.Now())
+		want("nobody keeps a wide window by a little", promised-piece, stale-piece, free+2*piece)
+	})
+}
+
 // A stream that is over in order is no stream any more, and yet somebody may have to read the rest.
 func TestTheRestOfAStreamThatIsOverIsCounted(t *testing.T) {
 	for name, end := range map[string]func(*stream.Blocking){

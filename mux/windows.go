@@ -39,6 +39,7 @@ type windows struct {
 	most   int            // that one session's windows may grow by
 	taken  int            // of the node's memory, less what others have claimed since
 	kept   int            // unread bytes of streams that the core has forgotten
+	read   int            // bytes consumed since the node was last told of use
 	stood  time.Time      // what unreadSince has found
 	asked  time.Time      // when
 }
@@ -86,6 +87,23 @@ func (w *windows) takeMore() {
 	}
 	want := w.need() + min(short, w.most-w.core.Grown())
 	w.have(w.holder.Hold(max(steps(want), int64(w.taken))))
+}
+
+// inUse follows the consumption of n bytes: what the session has is of use as long as half of it is
+// read again and again, whether or not it ever has to ask for more. Less does not count, or one byte
+// now and then would keep a window wide that others need. Nor does it if half of what the session has
+// is bytes that stand beside it.
+func (w *windows) inUse(now time.Time, n int) {
+	w.read += n
+	if w.taken == 0 || w.read < w.taken/2 {
+		return
+	}
+	w.read = 0
+	if w.owed() < w.taken/2 {
+		w.holder.Stood(now)
+	} else {
+		w.holder.Stood(w.unreadSince(now))
+	}
 }
 
 // short says that the session owes more memory than it is to have, so that a stream has to go; with
