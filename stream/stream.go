@@ -199,11 +199,15 @@ func (s *Stream) say() {
 // help has what was posted done by the goroutine that would wait for the answer to it.
 func (s *Stream) help() {
 	s.mu.Lock()
-	posted := s.told
 	s.io.dialog, s.io.writes = s.io.writes == 1, 0
-	s.mu.Unlock()
-	if posted {
+	switch {
+	case s.told:
+		s.mu.Unlock()
 		s.ref.Help()
+	case s.want.Consumed > 0:
+		s.say()
+	default:
+		s.mu.Unlock()
 	}
 }
 
@@ -269,13 +273,18 @@ func (s *Stream) fail(code uint32, why error) {
 	s.tell()
 }
 
-// credit gives n bytes of read credit back.
+// credit gives n bytes of read credit back. Little of it waits for the reader to write, or to wait
+// for more, unless the session waits for it.
 func (s *Stream) credit(n int) {
 	if n == 0 {
 		return
 	}
 	s.mu.Lock()
 	s.want.Consumed += n
+	if s.want.Consumed <= smallNote && !s.owes {
+		s.mu.Unlock()
+		return
+	}
 	s.tell()
 }
 
