@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/asynkron/protoactor-go/actor"
+import (
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
 
 // sysQueue is the system messages that wait for an actor, first in, first out. Of these there are
 // few at most times, and of idle actors there are many: hence a list, and one word for it.
@@ -11,10 +15,14 @@ type sysNode struct {
 	next *sysNode
 }
 
+// sysNodes are for all queues: an actor that lives for one request is told six things in its life.
+var sysNodes = sync.Pool{New: func() any { return new(sysNode) }}
+
 func (q *sysQueue) empty() bool { return q.last == nil }
 
 func (q *sysQueue) push(m any) {
-	n := &sysNode{m: m}
+	n := sysNodes.Get().(*sysNode)
+	n.m = m
 	if q.last == nil {
 		n.next = n
 	} else {
@@ -31,7 +39,10 @@ func (q *sysQueue) pop() any {
 	} else {
 		q.last.next = n.next
 	}
-	return n.m
+	m := n.m
+	*n = sysNode{}
+	sysNodes.Put(n)
+	return m
 }
 
 func (q *sysQueue) hasStop() (yes bool) {
