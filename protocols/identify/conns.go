@@ -144,7 +144,8 @@ func (a *service) told(ctx actor.Context, m *told) {
 	}
 	a.emit(messages.Event{
 		Kind: messages.EventIdentified, At: actors.RuntimeOf(ctx).Now(), Peer: m.conn.Peer, Conn: m.conn,
-		Protocols: i.Protocols, Agent: i.AgentVersion, Addrs: i.Addrs(),
+		Protocols: slices.Clone(i.Protocols), // the user's: the node's own goes on being read
+		Agent:     i.AgentVersion, Addrs: i.Addrs(),
 	})
 	if c.pushes && c.sent < st.version(c) && !a.push.IsSet() {
 		a.push.After(a.cfg.PushAfter) // we have changed before we knew that it wants to know
