@@ -15,7 +15,6 @@ import (
 	"context"
 
 	"github.com/troupe-p2p/troupe/identity"
-	"github.com/troupe-p2p/troupe/internal/buf"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -52,7 +51,7 @@ type Endpoints struct {
 type Sink interface {
 	// Offer hands over one buffer of read bytes, which the sink owns from now on. It used
 	// up one read credit: the conduit reads on when More has been called for it.
-	Offer(b *buf.Buf)
+	Offer(b *Buf)
 	// Drained says that the bytes of the last Drain are written (err == nil) or lost.
 	Drained(err error)
 	// Ended says that nothing more will be read: io.EOF after an orderly end, another error
@@ -139,7 +138,7 @@ type MuxedStream interface {
 
 // StreamSink receives what happens on a MuxedStream.
 type StreamSink interface {
-	Offer(b *buf.Buf)
+	Offer(b *Buf)
 	Writable()
 	// RemoteClosed says that the remote ended its direction in order.
 	RemoteClosed()
