@@ -31,6 +31,7 @@ type conn struct {
 	over     bool  // the reader has ended
 	told     bool  // the present sink knows
 	draining bool
+	drainer  string // the pump's name, once there was one: a bulk stream drains at each write
 	closed   bool
 	awake    bool               // rests knows of the reader
 	reads    uint32             // that brought something

@@ -53,9 +53,12 @@ func (c *conn) Drain(p []byte) {
 		panic("tcp: Drain during a Drain")
 	}
 	c.draining = true
+	if c.drainer == "" {
+		c.drainer = c.pump("drain")
+	}
 	c.mu.Unlock()
 	told := false
-	c.rt.Pump(c.pump("drain"), func() {
+	c.rt.Pump(c.drainer, func() {
 		err := c.sock.drain(p)
 		if err != nil {
 			err = c.end("write to", err)
