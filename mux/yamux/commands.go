@@ -88,7 +88,7 @@ func (s *Session) Write(now time.Time, id uint32, p []byte) error {
 		s.events.push(Event{Kind: Written, ID: id})
 		return nil
 	}
-	st.body = p
+	st.body, st.small = p, len(p) <= smallBody
 	s.schedule(st)
 	return nil
 }

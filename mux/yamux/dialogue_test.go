@@ -179,6 +179,52 @@ func TestBodiesTakeTurns(t *testing.T) {
 	x.want("control first, then frame by frame", "ping SYN 0 2", "data 1 3", "data 3 3", "data 1 3", "data 3 3")
 }
 
+// TestASmallBodyPassesLargeOnes, and many of them do not keep the large ones from their turns.
+func TestASmallBodyPassesLargeOnes(t *testing.T) {
+	const frame = 16 << 10
+	x := newScript(t, Config{MaxFrame: frame}, Client)
+	a, b, c := x.dial(), x.dial(), x.dial()
+	write := func(id uint32, n int) {
+		t.Helper()
+		if err := x.s.Write(x.now, id, make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := func() (Header, bool) {
+		hdr, body, ok := x.s.NextWrite()
+		if !ok {
+			t.Fatal("nothing to write")
+		}
+		h, err := ParseHeader(hdr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h, len(body) > smallBody
+	}
+	write(a, 4*frame)
+	write(b, 4*frame)
+	write(c, smallBody)
+	if h, _ := next(); h.ID != c {
+		t.Fatal("first is stream", h.ID)
+	}
+	small, large := 0, 0
+	for range 40 {
+		for _, ok := x.s.Next(); ok; _, ok = x.s.Next() { // what is written makes room for more
+		}
+		if st, _ := x.s.Stream(c); st.Pending == 0 {
+			write(c, smallBody)
+		}
+		if h, isLarge := next(); isLarge {
+			large += frame
+		} else if small += smallBody; h.ID != c {
+			t.Fatal("a small frame of stream", h.ID)
+		}
+	}
+	if small == 0 || large == 0 || small > (large/frame+1)*(smallRun+smallBody) {
+		t.Errorf("%d bytes of small bodies and %d of large ones", small, large)
+	}
+}
+
 func TestEmptyWriteIsWrittenAtOnce(t *testing.T) {
 	x := newScript(t, Config{}, Client)
 	id := x.dial()

@@ -61,6 +61,43 @@ func (q *queue) pop() *stream {
 	return st
 }
 
+// Bodies of up to smallBody bytes are small. They pass the others, of which one gets its turn after
+// every smallRun bytes of them.
+const (
+	smallBody = 4 << 10
+	smallRun  = 64 << 10
+)
+
+// lines are where bodies wait for their turn: a request does not stand behind the transfers of all
+// other streams. Who has a body stands in one of the two.
+type lines struct {
+	small, large queue
+	run          int // bytes of small ones since a large one had its turn
+}
+
+func newLines() lines { return lines{small: queue{k: dataQueue}, large: queue{k: dataQueue}} }
+
+func (l *lines) of(st *stream) *queue {
+	if st.small {
+		return &l.small
+	}
+	return &l.large
+}
+
+func (l *lines) len() int          { return l.small.n + l.large.n }
+func (l *lines) push(st *stream)   { l.of(st).push(st) }
+func (l *lines) remove(st *stream) { l.of(st).remove(st) }
+
+func (l *lines) pop() *stream {
+	if l.small.n == 0 || l.run >= smallRun && l.large.n > 0 {
+		l.run = 0
+		return l.large.pop()
+	}
+	st := l.small.pop()
+	l.run += HeaderSize + len(st.body)
+	return st
+}
+
 // ring is a FIFO that grows by doubling and keeps its memory up to a point.
 type ring[T any] struct {
 	buf     []T

@@ -55,7 +55,7 @@ type Session struct {
 	events   eventQueue
 	hdr      [HeaderSize]byte
 	controlq queue
-	dataq    queue
+	dataq    lines
 	pongs    ring[uint32]
 	resets   ring[reset]
 	owed     int // resets of the remote's streams among them
@@ -93,7 +93,7 @@ func NewShared(cfg *Config, role Role, now time.Time) *Session {
 		nextID:       1,
 		windowBudget: cfg.WindowBudget,
 		controlq:     queue{k: controlQueue},
-		dataq:        queue{k: dataQueue},
+		dataq:        newLines(),
 		control:      newBucket(cfg.ControlBurst, cfg.ControlRate, now),
 		rapid:        newBucket(cfg.ResetBurst, cfg.ResetRate, now),
 	}
@@ -199,7 +199,7 @@ func (s *Session) end(err error, tell bool) {
 		s.goAway = &Header{Type: TypeGoAway, Length: s.stats.Code}
 	}
 	s.streams, s.free, s.numFree, s.narrow = nil, nil, 0, nil
-	s.controlq, s.dataq = queue{k: controlQueue}, queue{k: dataQueue}
+	s.controlq, s.dataq = queue{k: controlQueue}, newLines()
 	s.pongs = ring[uint32]{}
 	if !s.draining {
 		// A drained session has told every stream's end; its last resets go out too.

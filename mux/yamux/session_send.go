@@ -10,7 +10,7 @@ const maxOwedResets = 8192
 // its Written event is drained, so drain events only after the bytes have been used.
 //
 // Control frames come first: each answers something and there are few. Bodies then take turns,
-// one frame each, as far as their windows reach.
+// one frame each, as far as their windows reach; small ones pass the others, up to a share.
 //
 // It knows the time only from the latest other call. After a stall of the conduit, call
 // HandleTimeout first, or the wait counts into a round trip.
@@ -30,7 +30,7 @@ func (s *Session) NextWrite() (hdr, body []byte, ok bool) {
 // WantsWrite reports whether NextWrite may have a frame. While it does and the conduit takes
 // nothing, output is stalled: the caller's clock decides when that is too long.
 func (s *Session) WantsWrite() bool {
-	return s.controlPending() > 0 || s.dataq.n > 0
+	return s.controlPending() > 0 || s.dataq.len() > 0
 }
 
 func (s *Session) controlPending() int {

@@ -39,7 +39,7 @@ func (s *Session) Stats() Stats {
 		Held:           s.held,
 		Grown:          s.grown,
 		ControlPending: s.controlPending(),
-		DataPending:    s.dataq.n,
+		DataPending:    s.dataq.len(),
 		RTT:            s.rtt,
 		LastRecv:       s.lastRecv,
 		BytesIn:        s.stats.BytesIn,

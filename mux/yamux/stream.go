@@ -24,6 +24,7 @@ type stream struct {
 	blockedSince time.Time // zero unless a body waits for window
 	writeClosed  bool      // CloseWrite was called
 	finSent      bool
+	small        bool // the body is, or was last
 
 	// Receiving. grant + held + what is left of an arriving body never exceeds window, or
 	// what that was when the credit was granted.
