@@ -68,6 +68,7 @@ type node struct {
 	err  error
 
 	tls     *tls.Handshake
+	last    []byte // what it had still to say when it ended
 	wake    chan struct{}
 	outcome chan func() error // hands the outcome of TLS to the upgrade
 
@@ -151,6 +152,7 @@ func (n *node) startTLS(e upgrade.NeedTLS) {
 // send returns what is to be sent.
 func (n *node) send() []byte {
 	var p []byte
+	p, n.last = append(p, n.last...), nil
 	if n.tls != nil {
 		p = n.tls.TakeOutput(p)
 	}
@@ -164,7 +166,7 @@ func (n *node) send() []byte {
 
 // settle hands over the outcome of TLS.
 func (n *node) settle(f func() error) {
-	n.tls = nil
+	n.last, n.tls = n.tls.TakeOutput(nil), nil
 	n.err = f()
 	n.drain()
 }
