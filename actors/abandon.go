@@ -11,38 +11,56 @@ import (
 // abandonedSignal unwinds a stuck handler that came back after it had been given up.
 type abandonedSignal struct{}
 
-// reaper looks after stops: an actor that is still inside one message stuckAfter after its stop
-// is abandoned. All waits are equally long, so the list is in order of time and one timer does.
-// An actor is in it at most once, and leaves when it ends, so that a flood of short-lived actors
-// is not kept in memory. Lock order: cell, then reaper.
+// reaper looks at actors again after a while: at a stop, whose actor is abandoned when it is still
+// inside one message after StuckAfter, and at those that have a Grace to end by themselves. An actor
+// is in one of the lists at most, and leaves it when it ends, so that a flood of short-lived actors is
+// not kept in memory. Lock order: cell, then reaper.
 type reaper struct {
-	rt          *Runtime
-	after       time.Duration
-	mu          sync.Mutex
-	first, last *watch
-	armed       bool
-	free        []*watch // at most freeWatches: actors end all the time
+	rt     *Runtime
+	mu     sync.Mutex
+	stops  waits
+	graces waits
+	free   []*watch // at most freeWatches: actors end all the time
 }
 
-// freeWatches is how many places the reaper keeps for the next stops.
+// waits is a list of actors whose waits are equally long, so that it is in order of time and one
+// timer does.
+type waits struct {
+	after       time.Duration
+	late        func(*cell, watch)
+	first, last *watch
+	armed       bool
+}
+
+// freeWatches is how many places the reaper keeps for the next actors.
 const freeWatches = 64
 
-// watch is a cell's place in the reaper's list.
+// watch is a cell's place in the reaper.
 type watch struct {
 	c          *cell
+	in         *waits
 	since      int64
 	turn       uint32 // the turn under way; 0: none
 	sysSeq     uint32
 	prev, next *watch
 }
 
-// watch is called with c.mu held.
-func (r *reaper) watch(c *cell) {
+func (r *reaper) init(rt *Runtime, stuck time.Duration) {
+	r.rt = rt
+	r.stops = waits{after: stuck, late: (*cell).checkStuck}
+	r.graces = waits{after: Grace, late: func(c *cell, _ watch) { c.stopNow() }}
+}
+
+// watch is called with c.mu held. A stop takes the place of a grace.
+func (r *reaper) watch(c *cell, in *waits) {
 	x := c.ext()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if x.watch != nil {
-		return
+	if w := x.watch; w != nil {
+		if w.in == &r.stops || in == &r.graces {
+			return
+		}
+		r.remove(w)
 	}
 	var w *watch
 	if n := len(r.free); n > 0 {
@@ -51,14 +69,14 @@ func (r *reaper) watch(c *cell) {
 		w = new(watch)
 	}
 	x.watch = w
-	*w = watch{c: c, since: r.rt.host.nano(), turn: c.turnNow(), sysSeq: c.sysSeq, prev: r.last}
-	if r.last != nil {
-		r.last.next = w
+	*w = watch{c: c, in: in, since: r.rt.host.nano(), turn: c.turnNow(), sysSeq: c.sysSeq, prev: in.last}
+	if in.last != nil {
+		in.last.next = w
 	} else {
-		r.first = w
+		in.first = w
 	}
-	r.last = w
-	r.arm()
+	in.last = w
+	r.arm(in)
 }
 
 // forget is called with c.mu held.
@@ -78,12 +96,12 @@ func (r *reaper) remove(w *watch) {
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
-		r.first = w.next
+		w.in.first = w.next
 	}
 	if w.next != nil {
 		w.next.prev = w.prev
 	} else {
-		r.last = w.prev
+		w.in.last = w.prev
 	}
 	w.c.x.watch = nil
 	*w = watch{}
@@ -93,30 +111,30 @@ func (r *reaper) remove(w *watch) {
 }
 
 // arm is called with r.mu held.
-func (r *reaper) arm() {
-	if r.armed || r.first == nil {
+func (r *reaper) arm(in *waits) {
+	if in.armed || in.first == nil {
 		return
 	}
-	r.armed = true
-	d := max(time.Duration(r.first.since-r.rt.host.nano())+r.after, 0)
-	r.rt.host.afterFunc(d, r.sweep)
+	in.armed = true
+	d := max(time.Duration(in.first.since-r.rt.host.nano())+in.after, 0)
+	r.rt.host.afterFunc(d, func() { r.sweep(in) })
 }
 
-func (r *reaper) sweep() {
+func (r *reaper) sweep(in *waits) {
 	now := r.rt.host.nano()
 	for {
 		r.mu.Lock()
-		w := r.first
-		if w == nil || w.since+int64(r.after) > now {
-			r.armed = false
-			r.arm()
+		w := in.first
+		if w == nil || w.since+int64(in.after) > now {
+			in.armed = false
+			r.arm(in)
 			r.mu.Unlock()
 			return
 		}
 		c, seen := w.c, *w
 		r.remove(w)
 		r.mu.Unlock()
-		c.checkStuck(seen)
+		in.late(c, seen)
 	}
 }
 
@@ -136,7 +154,7 @@ func (c *cell) checkStuck(seen watch) {
 	// It waits for its children, which have deadlines of their own, or for a worker, or the
 	// stop comes after other system messages.
 	if c.at() >= Stopping || c.sys.hasStop() {
-		c.rt.reaper.watch(c)
+		c.rt.reaper.watch(c, &c.rt.reaper.stops)
 	}
 	c.mu.Unlock()
 }

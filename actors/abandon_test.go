@@ -520,14 +520,14 @@ func TestAStopThatWasRefusedLeavesNothingWithTheReaper(t *testing.T) {
 		k.Stop()
 	}
 	n := 0
-	for w := rt.reaper.first; w != nil; w = w.next {
+	for w := rt.reaper.stops.first; w != nil; w = w.next {
 		n++
 	}
 	if n != 2 || k.c.sys.len() > 1001 {
 		t.Fatalf("%d entries for two actors", n)
 	}
 	h.settle()
-	if rt.reaper.first != nil {
+	if rt.reaper.stops.first != nil {
 		t.Fatal("the reaper keeps the dead")
 	}
 	p := parent(t, rt, spec("p", nil), nil)
@@ -535,7 +535,7 @@ func TestAStopThatWasRefusedLeavesNothingWithTheReaper(t *testing.T) {
 	h.settle()
 	rt.sys.Root.Stop(k.PID()) // it is permanent and comes back
 	h.pass(2 * time.Second)
-	if !k.c.is(Alive) || rt.reaper.first != nil || h.armed() > 0 {
+	if !k.c.is(Alive) || rt.reaper.stops.first != nil || h.armed() > 0 {
 		t.Fatalf("%v, %d timers", k.c.at(), h.armed())
 	}
 }

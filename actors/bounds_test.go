@@ -30,7 +30,7 @@ func TestBoundsHold(t *testing.T) {
 			return flood(t, n+defaultData, StopActor, Ref[any].Send, func(c *cell) (k int) {
 				c.rt.reaper.mu.Lock()
 				defer c.rt.reaper.mu.Unlock()
-				for w := c.rt.reaper.first; w != nil; w = w.next {
+				for w := c.rt.reaper.stops.first; w != nil; w = w.next {
 					k++
 				}
 				return k

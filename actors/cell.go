@@ -210,10 +210,12 @@ func (c *cell) RegisterHandlers(inv actor.MessageInvoker, _ actor.Dispatcher) {
 // Start is called by the spawner after Started was posted, so that Started is always first.
 func (c *cell) Start() {
 	c.mu.Lock()
-	c.run, c.turnAt = runQueued, c.born
+	c.run, c.turnAt = runIdle, c.born
+	follows := c.pol.Follow && c.parent != nil && c.follow(c.parent.worker)
+	c.run = runQueued
 	c.mu.Unlock()
-	if c.eager() {
-		return // Spawn runs it
+	if follows || c.eager() {
+		return // the worker of its parent runs it, or Spawn does
 	}
 	c.rt.host.schedule(c)
 }
@@ -249,7 +251,7 @@ func (c *cell) PostSystemMessage(m any) {
 		return
 	case *actor.Stop:
 		if !c.dead {
-			c.rt.reaper.watch(c)
+			c.rt.reaper.watch(c, &c.rt.reaper.stops)
 		}
 	case *actor.Terminated:
 		if c.dead { // a child of an abandoned actor has ended
@@ -265,8 +267,22 @@ func (c *cell) PostSystemMessage(m any) {
 	c.sys.push(m)
 	if c.run == runIdle {
 		c.turnAt = c.rt.host.nano()
+		if t, ok := m.(*actor.Terminated); ok && c.follow(c.x.endedBy(t.Who)) {
+			c.mu.Unlock()
+			return
+		}
 	}
 	c.schedule()
+}
+
+// follow has an idle actor run on w when that one is through with what it runs. It is called with mu
+// held, by the goroutine of w.
+func (c *cell) follow(w *worker) bool {
+	if w == nil || w.next != nil {
+		return false
+	}
+	c.run, w.next = runQueued, c
+	return true
 }
 
 // watched is called with mu held and gives it up.

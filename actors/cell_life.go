@@ -187,6 +187,28 @@ func (c *cell) stopNow() {
 	}
 }
 
+// Stop ends the actor whose turn this is, after the message in hand. A permanent one is restarted.
+func Stop(ctx actor.Context) {
+	if c := cellOf(ctx); c != nil {
+		c.PostSystemMessage(stopMessage)
+	}
+}
+
+// Grace is how long an actor has to end by itself after StopLater.
+const Grace = 100 * time.Millisecond
+
+// StopLater ends the actor whose turn this is, and its children, in Grace from now, unless it has
+// ended. It costs no timer: there is one for all actors of the runtime.
+func StopLater(ctx actor.Context) {
+	if c := cellOf(ctx); c != nil {
+		c.mu.Lock()
+		if !c.dead {
+			c.rt.reaper.watch(c, &c.rt.reaper.graces)
+		}
+		c.mu.Unlock()
+	}
+}
+
 // stopAfter stops the actor when it comes up in the control lane, or when it is lost there.
 type stopAfter struct{ c *cell }
 
@@ -356,6 +378,15 @@ func (x *extras) child(who *actor.PID) *cell {
 		return nil
 	}
 	return k
+}
+
+// endedBy is the worker that has just run the end of a child, and tells of it; nil when none has.
+func (x *extras) endedBy(who *actor.PID) *worker {
+	k := x.child(who)
+	if k == nil || k.at() != Ended || k.self != who {
+		return nil // an abandoned one is spoken for by somebody else
+	}
+	return k.worker
 }
 
 func (c *cell) childrenInOrder() []*cell {

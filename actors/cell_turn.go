@@ -79,7 +79,12 @@ func (c *cell) inlineTurn(m any) {
 			return
 		}
 		c.run = runQueued
+		here := clean && !c.sys.empty()
 		c.mu.Unlock()
+		if here {
+			c.beginHere() // the end of a child, or its own: no worker need be woken for it
+			return
+		}
 		c.rt.host.schedule(c)
 	}()
 	c.more = false

@@ -38,6 +38,7 @@ const turnBatch = 32
 type worker struct {
 	work chan *cell // capacity 1
 	goid int64
+	next *cell // its own goroutine: what it runs when it is through
 }
 
 func newLive(keep int) *live { return &live{start: time.Now(), keep: keep} }
@@ -61,7 +62,9 @@ func (l *live) schedule(c *cell) {
 func (l *live) loop(w *worker, c *cell) {
 	w.goid = goid()
 	for {
-		l.run(w, c)
+		for ; c != nil; c = w.take() {
+			l.run(w, c)
+		}
 		l.mu.Lock()
 		if l.shut || len(l.idle) >= l.keep {
 			l.mu.Unlock()
@@ -80,12 +83,21 @@ func (l *live) loop(w *worker, c *cell) {
 	}
 }
 
+func (w *worker) take() *cell {
+	c := w.next
+	w.next = nil
+	return c
+}
+
 func (l *live) run(w *worker, c *cell) {
 	done := false
 	defer func() {
 		// runtime.Goexit in a handler ends this goroutine; the actor goes on with another.
 		if !done {
 			l.schedule(c)
+			if next := w.take(); next != nil {
+				l.schedule(next)
+			}
 		}
 	}()
 	for c.turn(turnBatch, w) {

@@ -62,7 +62,7 @@ func (r Ref[M]) Control(m M) error {
 
 // Offer is Send for goroutines outside of the actor world (pumps, blocking readers and writers):
 // if the actor is idle and its Spec says Inline, its turn runs right here, before Offer returns.
-// An actor's turn may Offer to an inline actor too, which must not Offer in turn: depth one.
+// An actor's turn may Offer to an inline actor too; turns nest then, so these must not be many.
 func (r Ref[M]) Offer(m M) error {
 	c := r.at()
 	if c == nil {

@@ -171,7 +171,7 @@ func TestChurnLeavesNothing(t *testing.T) {
 		t.Errorf("%d names in the registry", n)
 	}
 	rt.reaper.mu.Lock()
-	if rt.reaper.first != nil {
+	if rt.reaper.stops.first != nil {
 		t.Error("the reaper keeps the dead")
 	}
 	rt.reaper.mu.Unlock()

@@ -20,6 +20,7 @@ type policy struct {
 	StopTimeout time.Duration
 	Inline      bool
 	Eager       bool
+	Follow      bool
 }
 
 // maxPolicies is how many distinct policies are kept for sharing. Attack: none, a program that
@@ -27,7 +28,7 @@ type policy struct {
 const maxPolicies = 1024
 
 func (rt *Runtime) policy(s *Spec) *policy {
-	p := policy{s.Kind, s.Mailbox, s.Restart, s.Children, s.StopOrdered, s.StopTimeout, s.Inline, s.Eager}
+	p := policy{s.Kind, s.Mailbox, s.Restart, s.Children, s.StopOrdered, s.StopTimeout, s.Inline, s.Eager, s.Follow}
 	rt.polMu.RLock()
 	q := rt.policies[p]
 	rt.polMu.RUnlock()

@@ -34,6 +34,10 @@ type Spec struct {
 	// Eager has whoever spawns the actor run its first turn, before Spawn returns. For built-in
 	// actors only, as Inline. It is no promise: in a simulation, and for roots, nobody does.
 	Eager bool
+	// Follow has the worker that runs the parent's turn run the first turn when that one is through,
+	// in place of another one that has to be woken. For children of built-in actors, whose turns are
+	// bounded.
+	Follow bool
 	// Slot, if set, is the place that the actor takes: references to it reach this actor.
 	Slot *Slot
 }

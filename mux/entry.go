@@ -245,7 +245,7 @@ func (s *Session) forget(e *entry, err error) {
 	s.settle(e)
 	if e.s != nil {
 		e.s.End(err)
-		_ = e.actor.Control(&streamGone{})
+		_ = e.actor.Offer(gone)
 	}
 	s.spare.giveBack(e)
 	if len(s.streams) == 0 {

@@ -65,7 +65,7 @@ func (s *Session) ended(ctx actor.Context, err error) {
 
 const (
 	// leaveAfter is how long the actors of the streams have to end with their connection.
-	leaveAfter = handlerGrace + handlerGrace/2
+	leaveAfter = actors.Grace + actors.Grace/2
 	// lastWords is how long handlers that go on taking what came before the end may take.
 	lastWords = 5 * time.Second
 )

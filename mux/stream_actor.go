@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -12,9 +11,6 @@ import (
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/stream"
 )
-
-// handlerGrace is how long a handler has for the end of its stream before it is stopped.
-const handlerGrace = 100 * time.Millisecond
 
 // streamMsg is what a stream's actor receives.
 type streamMsg interface{ stream() }
@@ -27,8 +23,9 @@ type (
 		streamMsg
 		err error
 	}
-	graceOver struct{ streamMsg }
 )
+
+var gone = &streamGone{}
 
 // streamActor owns one stream's handler: it starts it, turns its end into the stream's, and the
 // stream's end into its.
@@ -47,6 +44,7 @@ func streamSpec(s *stream.Stream, h stream.Handler, session actors.Ref[messages.
 		New:     func() actor.Actor { return &streamActor{s: s, h: h, session: session} },
 		Restart: actors.Temporary,
 		Eager:   h.Actor == nil || h.Inline,
+		Inline:  true,
 	}
 }
 
@@ -63,8 +61,6 @@ func (a *streamActor) Receive(ctx actor.Context) {
 		if end, ok := actors.ChildEnd(ctx); ok {
 			a.handlerEnded(ctx, end.Err)
 		}
-	case *graceOver:
-		a.stop(ctx)
 	case *actor.Stopping:
 		if !a.gone {
 			a.s.Fail(stream.CodeHandlerPanic, errNoActor)
@@ -106,7 +102,7 @@ func (a *streamActor) spawn(ctx actor.Context) {
 		}
 	}()
 	spec := a.h.Actor(a.s)
-	spec.Name, spec.Restart = "handler", actors.Temporary
+	spec.Name, spec.Restart, spec.Follow = "handler", actors.Temporary, true
 	if spec.Kind == "" {
 		spec.Kind = "handler"
 	}
@@ -123,7 +119,7 @@ func (a *streamActor) handlerEnded(ctx actor.Context, err error) {
 	a.running = false
 	switch {
 	case a.gone:
-		ctx.Stop(ctx.Self())
+		actors.Stop(ctx)
 	case err == nil:
 		a.s.Close()
 	case errors.Is(err, actors.ErrAbandoned):
@@ -133,22 +129,14 @@ func (a *streamActor) handlerEnded(ctx actor.Context, err error) {
 	}
 }
 
+// streamGone leaves the handler a moment to end by itself. A task that does not return is a stray of
+// its own, and an actor that does not is abandoned; nothing waits for them.
 func (a *streamActor) streamGone(ctx actor.Context) {
 	a.gone = true
 	if !a.running {
-		ctx.Stop(ctx.Self())
+		actors.Stop(ctx)
 		return
 	}
 	a.handler.StopAfter()
-	actors.NewTimer(ctx, &graceOver{}).After(handlerGrace)
-}
-
-// stop ends a handler that took too long. A task that does not return is a stray of its own, and
-// an actor that does not is abandoned; nothing waits for them.
-func (a *streamActor) stop(ctx actor.Context) {
-	if a.handler.IsZero() {
-		ctx.Stop(ctx.Self())
-		return
-	}
-	a.handler.Stop()
+	actors.StopLater(ctx)
 }

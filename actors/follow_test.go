@@ -1,0 +1,197 @@
+package actors
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// TestAFollowerStartsWhereItsParentRan: a child with Follow begins when the parent's turn is over, on the
+// same goroutine, and so does the parent when the child's end is told.
+func TestAFollowerStartsWhereItsParentRan(t *testing.T) {
+	rt := run(t)
+	var where trace // "who what"
+	goids := make(chan int64, 4)
+	over := make(chan struct{})
+	s := spec("parent", func(ctx actor.Context) {
+		switch ctx.Message().(type) {
+		case *actor.Started:
+			s := temporary("child", func(ctx actor.Context) {
+				if _, ok := ctx.Message().(*actor.Started); ok {
+					where.add("child")
+					goids <- goid()
+					Stop(ctx)
+				}
+			})
+			s.Follow = true
+			if _, err := Spawn[any](ctx, s); err != nil {
+				t.Error(err)
+			}
+			where.add("parent")
+			goids <- goid()
+		case *actor.Terminated:
+			where.add("end")
+			goids <- goid()
+			close(over)
+		}
+	})
+	root(t, rt, s)
+	within(t, "the end of the child", over)
+	if got := where.String(); got != "parent child end" {
+		t.Errorf("order: %s", got)
+	}
+	first := <-goids
+	for range 2 {
+		if g := <-goids; g != first {
+			t.Error("another goroutine ran a turn that follows")
+		}
+	}
+}
+
+// TestFollowersThatFindNoPlaceAreRunElsewhere, and so is one whose parent's goroutine exits.
+func TestFollowersThatFindNoPlaceAreRunElsewhere(t *testing.T) {
+	for _, exit := range []bool{false, true} {
+		rt := run(t)
+		started := make(chan string, 2)
+		r := parent(t, rt, spec("parent", nil), nil)
+		_ = r.Send(do(func(ctx actor.Context) {
+			for _, name := range []string{"a", "b"} {
+				s := temporary(name, func(ctx actor.Context) {
+					if _, ok := ctx.Message().(*actor.Started); ok {
+						started <- name
+					}
+				})
+				s.Follow = true
+				if _, err := Spawn[any](ctx, s); err != nil {
+					t.Error(err)
+				}
+			}
+			if exit {
+				runtime.Goexit()
+			}
+		}))
+		if a, b := within(t, "one", started), within(t, "the other", started); a == b {
+			t.Errorf("%s started twice", a)
+		}
+	}
+}
+
+// TestAFollowerTakesMessagesBeforeItBegins: an Offer to it waits as for any actor that is queued.
+func TestAFollowerTakesMessagesBeforeItBegins(t *testing.T) {
+	rt := run(t)
+	got := make(chan any, 1)
+	r := parent(t, rt, spec("parent", nil), nil)
+	in(t, r, func(ctx actor.Context) {
+		s := temporary("child", func(ctx actor.Context) {
+			if m, ok := ctx.Message().(string); ok {
+				got <- m
+			}
+		})
+		s.Follow, s.Inline = true, true
+		c, err := Spawn[any](ctx, s)
+		if err != nil {
+			t.Error(err)
+		}
+		_ = c.Offer("early")
+		select {
+		case <-got:
+			t.Error("the child ran in its parent's turn")
+		default:
+		}
+	})
+	if m := within(t, "the message", got); m != "early" {
+		t.Errorf("got %v", m)
+	}
+}
+
+// TestAnInlineActorsEndIsRunByWhoeverOffers: no worker is woken for it.
+func TestAnInlineActorsEndIsRunByWhoeverOffers(t *testing.T) {
+	rt := run(t)
+	s := temporary("r", func(ctx actor.Context) {
+		if _, ok := ctx.Message().(string); ok {
+			Stop(ctx)
+		}
+	})
+	s.Inline = true
+	r := root(t, rt, s)
+	if !eventually(func() bool { return r.c.is(Alive) && r.c.UserMessageCount() == 0 && idle(r.c) }) {
+		t.Fatal("it does not start")
+	}
+	_ = r.Offer("stop")
+	if !r.Ended() {
+		t.Error("it goes on after the turn in which it was stopped")
+	}
+}
+
+func idle(c *cell) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.run == runIdle
+}
+
+func TestStopLaterStopsWhoDoesNotEndInTime(t *testing.T) {
+	rt, h := standStill(t)
+	var l trace
+	later := func(name string) Ref[any] {
+		s := spec(name, nil)
+		s.Restart = Temporary
+		r := parent(t, rt, s, func(ctx actor.Context) { l.life(name, ctx) })
+		_ = r.Send(do(StopLater))
+		_ = r.Send(do(StopLater)) // once is enough
+		h.settle()
+		return r
+	}
+	a, b, c := later("a"), later("b"), later("c")
+	h.pass(Grace / 2)
+	b.StopAfter()
+	h.settle()
+	if a.Ended() || !b.Ended() || c.Ended() {
+		t.Fatal("somebody was stopped too early, or not by who asked")
+	}
+	h.pass(Grace/2 - time.Nanosecond)
+	if a.Ended() {
+		t.Fatal("stopped too early")
+	}
+	h.pass(time.Nanosecond)
+	if !a.Ended() || !c.Ended() {
+		t.Fatal("not stopped in time")
+	}
+	if rt.reaper.graces.first != nil || rt.reaper.stops.first != nil {
+		t.Fatal("the reaper keeps the dead")
+	}
+	h.pass(time.Minute)
+	if n := h.armed(); n != 0 {
+		t.Fatalf("%d timers are left", n)
+	}
+}
+
+// TestAStuckActorIsAbandonedAfterItsGrace: the time to look at its stop begins when it is stopped.
+func TestAStuckActorIsAbandonedAfterItsGrace(t *testing.T) {
+	rt := runStuck(t, 20*time.Millisecond)
+	stuck, free, ended := make(chan struct{}), make(chan struct{}), make(chan End, 1)
+	p := parent(t, rt, spec("p", nil), func(ctx actor.Context) {
+		if e, ok := ChildEnd(ctx); ok {
+			ended <- e
+		}
+	})
+	in(t, p, func(ctx actor.Context) {
+		r, err := Spawn[any](ctx, temporary("k", func(ctx actor.Context) {
+			if _, ok := ctx.Message().(string); ok {
+				StopLater(ctx)
+				close(stuck)
+				<-free
+			}
+		}))
+		if err != nil {
+			t.Error(err)
+		}
+		_ = r.Send("hang")
+	})
+	within(t, "the hang", stuck)
+	if e := within(t, "the end", ended); e.Err != ErrAbandoned { //nolint:errorlint // as it is
+		t.Errorf("it ended with %v", e.Err)
+	}
+	close(free)
+}
