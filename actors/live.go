@@ -101,6 +101,10 @@ func (l *live) run(w *worker, c *cell) {
 		}
 	}()
 	for c.turn(turnBatch, w) {
+		if w.next != nil {
+			l.schedule(c) // what follows waits for one batch, not for a crowd
+			break
+		}
 		runtime.Gosched()
 	}
 	done = true

@@ -49,6 +49,7 @@ func Spec(cfg Config, job Job) actors.Spec {
 		Kind:    "upgrade",
 		New:     func() actor.Actor { return &upgrader{cfg: cfg, job: job} },
 		Restart: actors.Temporary,
+		Follow:  true,
 	}
 }
 

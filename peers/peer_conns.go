@@ -73,7 +73,7 @@ func (p *peer) addLink(ctx actor.Context, m *addLink) {
 	c.streams, c.buffers = p.cfg.Streams.Holder(holder), p.cfg.Buffers.Holder(holder)
 	p.ledger.conns = append(p.ledger.conns, c) // before anything can go wrong
 	spec := p.cfg.Session(SessionJob{Conn: m.conn, Link: m.link, Owner: p.self, Streams: c.streams, Buffers: c.buffers})
-	spec.Name = c.name
+	spec.Name, spec.Follow = c.name, true
 	ref, err := actors.Spawn[messages.Session](ctx, spec)
 	if err != nil {
 		panic(err) // the name is ours and new: a bug

@@ -250,6 +250,7 @@ func (p *peers) want(ctx actor.Context, id identity.ID, refuse func(error)) *rem
 	l := &ledger{backoff: p.cfg.State.failures.take(id)}
 	spec := peerSpec(&p.cfg, id, p.self, l)
 	p.cfg.State.peers++
+	spec.Follow = true
 	spec.Name = "peer-" + strconv.FormatUint(p.cfg.State.peers, 10)
 	ref, err := actors.Spawn[messages.Peer](ctx, spec)
 	if err != nil {

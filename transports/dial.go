@@ -37,6 +37,7 @@ func DialSpec(cfg DialConfig) actors.Spec {
 		Kind:     "dial",
 		New:      func() actor.Actor { return &dial{cfg: cfg} },
 		Restart:  actors.Temporary,
+		Follow:   true,
 		Children: actors.Strategy{Exceeded: actors.StopChild},
 	}
 }
