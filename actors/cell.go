@@ -278,8 +278,8 @@ func (c *cell) PostSystemMessage(m any) {
 // follow has an idle actor run on w when that one is through with what it runs. It is called with mu
 // held, by the goroutine of w.
 func (c *cell) follow(w *worker) bool {
-	if w == nil || w.next != nil {
-		return false
+	if w == nil || w.next != nil || !c.rt.inline {
+		return false // in a simulation the order of turns is drawn
 	}
 	c.run, w.next = runQueued, c
 	return true
