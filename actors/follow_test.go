@@ -190,7 +190,7 @@ func TestAStuckActorIsAbandonedAfterItsGrace(t *testing.T) {
 		_ = r.Send("hang")
 	})
 	within(t, "the hang", stuck)
-	if e := within(t, "the end", ended); e.Err != ErrAbandoned { //nolint:errorlint // as it is
+	if e := within(t, "the end", ended); e.Err != ErrAbandoned {
 		t.Errorf("it ended with %v", e.Err)
 	}
 	close(free)
