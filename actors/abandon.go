@@ -12,14 +12,15 @@ import (
 type abandonedSignal struct{}
 
 // reaper looks at actors again after a while: at a stop, whose actor is abandoned when it is still
-// inside one message after StuckAfter, and at those that have a Grace to end by themselves. An actor
-// is in one of the lists at most, and leaves it when it ends, so that a flood of short-lived actors is
-// not kept in memory. Lock order: cell, then reaper.
+// inside one message after StuckAfter, and at those that have a Grace to end. An actor is in one of the
+// lists at most, and leaves it when it ends, so that a flood of short-lived actors is not kept in
+// memory. Lock order: cell, then reaper.
 type reaper struct {
 	rt     *Runtime
 	mu     sync.Mutex
 	stops  waits
-	graces waits
+	turns  waits    // of those that a StopAfter waits for; see checkTurn
+	graces waits    // of StopLater
 	free   []*watch // at most freeWatches: actors end all the time
 }
 
@@ -48,16 +49,17 @@ type watch struct {
 func (r *reaper) init(rt *Runtime, stuck time.Duration) {
 	r.rt = rt
 	r.stops = waits{after: stuck, late: (*cell).checkStuck}
+	r.turns = waits{after: Grace, late: (*cell).checkTurn}
 	r.graces = waits{after: Grace, late: func(c *cell, _ watch) { c.stopNow() }}
 }
 
-// watch is called with c.mu held. A stop takes the place of a grace.
+// watch is called with c.mu held. A stop takes the place of anything else.
 func (r *reaper) watch(c *cell, in *waits) {
 	x := c.ext()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w := x.watch; w != nil {
-		if w.in == &r.stops || in == &r.graces {
+		if w.in == in || in != &r.stops {
 			return
 		}
 		r.remove(w)
@@ -147,7 +149,7 @@ func (c *cell) checkStuck(seen watch) {
 		c.mu.Unlock()
 		return
 	}
-	if seen.turn != 0 && seen.turn == c.turnNow() && seen.sysSeq == c.sysSeq {
+	if c.within(seen) {
 		c.abandon(ErrAbandoned)
 		return
 	}
@@ -157,6 +159,26 @@ func (c *cell) checkStuck(seen watch) {
 		c.rt.reaper.watch(c, &c.rt.reaper.stops)
 	}
 	c.mu.Unlock()
+}
+
+// within says that the actor has been inside one message since it was seen. It is called with mu held.
+func (c *cell) within(seen watch) bool {
+	return seen.turn != 0 && seen.turn == c.turnNow() && seen.sysSeq == c.sysSeq
+}
+
+// checkTurn is for an actor that is to stop when it has handled what waits in its control lane. One
+// that waits for a worker gets there; one that is inside a message is stopped as soon as it comes back.
+func (c *cell) checkTurn(seen watch) {
+	c.mu.Lock()
+	again := !c.dead && !c.within(seen)
+	if again {
+		c.rt.reaper.watch(c, &c.rt.reaper.turns)
+	}
+	gone := c.dead
+	c.mu.Unlock()
+	if !again && !gone {
+		c.stopNow()
+	}
 }
 
 // turnNow is called with mu held.

@@ -194,7 +194,8 @@ func Stop(ctx actor.Context) {
 	}
 }
 
-// Grace is how long an actor has to end by itself after StopLater.
+// Grace is how long an actor has to end by itself after StopLater, and how long it may stay inside of
+// one message after StopAfter.
 const Grace = 100 * time.Millisecond
 
 // StopLater ends the actor whose turn this is, and its children, in Grace from now, unless it has

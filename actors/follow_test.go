@@ -195,3 +195,47 @@ func TestAStuckActorIsAbandonedAfterItsGrace(t *testing.T) {
 	}
 	close(free)
 }
+
+// TestStopAfterWaitsForATurnAndNotForAMessage: who waits for a worker gets to hear what was sent before,
+// however long that takes; who is inside of a message for too long does not.
+func TestStopAfterWaitsForATurnAndNotForAMessage(t *testing.T) {
+	rt := run(t)
+	stuck, free := make(chan struct{}), make(chan struct{})
+	heard := make(chan any, 4)
+	s := temporary("r", func(ctx actor.Context) {
+		switch m := ctx.Message().(type) {
+		case string:
+			if m == "hang" {
+				close(stuck)
+				<-free
+			}
+			heard <- m
+		case *actor.Stopping:
+			heard <- m
+		}
+	})
+	r := root(t, rt, s)
+	_ = r.Send("hang")
+	within(t, "the hang", stuck)
+	_ = r.Control("too late")
+	r.StopAfter()
+	if !eventually(func() bool { r.c.mu.Lock(); defer r.c.mu.Unlock(); return r.c.asked }) {
+		t.Fatal("nobody stops it")
+	}
+	close(free)
+	within(t, "the message", heard)
+	if m, ok := within(t, "the stop", heard).(*actor.Stopping); !ok {
+		t.Errorf("it got %v first", m)
+	}
+
+	rt2, h := standStill(t)
+	q := parent(t, rt2, spec("q", nil), nil)
+	h.settle()
+	q.c.checkTurn(watch{c: q.c}) // it was waiting for a worker
+	q.c.mu.Lock()
+	asked, again := q.c.asked, q.c.x != nil && q.c.x.watch != nil
+	q.c.mu.Unlock()
+	if asked || !again {
+		t.Error("one that waits for its turn was stopped, or forgotten")
+	}
+}

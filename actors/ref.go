@@ -124,13 +124,22 @@ func (r Ref[M]) Stop() {
 	}
 }
 
-// StopAfter ends the actor once it has handled the control messages that wait for it.
+// StopAfter ends the actor once it has handled the control messages that wait for it. One that stays
+// inside of one message for Grace is stopped as by Stop.
 func (r Ref[M]) StopAfter() {
-	if c := r.at(); c != nil {
-		if s := (&stopAfter{c}); c.postControl(s) != nil {
-			s.Discard(nil)
-		}
+	c := r.at()
+	if c == nil {
+		return
 	}
+	if s := (&stopAfter{c}); c.postControl(s) != nil {
+		s.Discard(nil)
+		return
+	}
+	c.mu.Lock()
+	if !c.dead {
+		c.rt.reaper.watch(c, &c.rt.reaper.turns)
+	}
+	c.mu.Unlock()
 }
 
 // Done is closed when the actor has ended or was abandoned.

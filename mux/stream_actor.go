@@ -129,14 +129,17 @@ func (a *streamActor) handlerEnded(ctx actor.Context, err error) {
 	}
 }
 
-// streamGone leaves the handler a moment to end by itself. A task that does not return is a stray of
-// its own, and an actor that does not is abandoned; nothing waits for them.
+// streamGone leaves the handler a moment to end by itself. An actor is told first, however long it
+// takes until it has its turn; one that does not come back from it is abandoned. A task that does not
+// return is a stray of its own. Nothing waits for them.
 func (a *streamActor) streamGone(ctx actor.Context) {
 	a.gone = true
-	if !a.running {
+	switch {
+	case !a.running:
 		actors.Stop(ctx)
-		return
+	case a.handler.IsZero():
+		actors.StopLater(ctx)
+	default:
+		a.handler.StopAfter()
 	}
-	a.handler.StopAfter()
-	actors.StopLater(ctx)
 }
