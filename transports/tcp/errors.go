@@ -6,11 +6,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -43,33 +43,12 @@ func (c *conn) end(op string, err error) error {
 // origin tells what this machine refuses from what the other end or the network does.
 func origin(err error) fault.Origin {
 	switch {
-	case errors.Is(err, net.ErrClosed):
+	case sockets.Ours(err):
 		return fault.Local
-	case exhausted(err):
+	case sockets.Exhausted(err):
 		return fault.Limit
 	}
-	for _, e := range ourErrnos {
-		if errors.Is(err, e) {
-			return fault.Local
-		}
-	}
 	return fault.Remote
-}
-
-// ourErrnos do not come from the network: the address, the route or the right is missing here.
-var ourErrnos = []error{
-	syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EACCES, syscall.EPERM,
-	syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EINVAL, syscall.EBADF,
-}
-
-// exhausted says that this process or machine has no descriptors or no memory for sockets.
-func exhausted(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
 }
 
 func noAnswer(d time.Duration) error {

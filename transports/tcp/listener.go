@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -50,7 +51,7 @@ func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*listener, 
 	nl, err := lc.Listen(context.Background(), network, address)
 	if err != nil {
 		o := fault.Local
-		if exhausted(err) {
+		if sockets.Exhausted(err) {
 			o = fault.Limit
 		}
 		return nil, fail(o, "listen on", a, err)
@@ -97,22 +98,22 @@ func (l *listener) shut() bool {
 }
 
 func (l *listener) run() {
-	var p patience
+	var p sockets.Patience
 	for {
 		nc, err := l.accept()
 		if err == nil {
-			p.worked()
+			p.Worked()
 			l.accepted(nc)
 			continue
 		}
-		if !temporary(err) {
+		if !sockets.Temporary(err) {
 			l.failed(err)
 			return
 		}
-		if p.spares(err) {
+		if p.Spares(err) {
 			continue
 		}
-		wait, first := p.failed(l.t.rt.Now())
+		wait, first := p.Failed(l.t.rt.Now())
 		if first {
 			l.sink.Degraded(fail(origin(err), "accept on", l.addr, err))
 		}

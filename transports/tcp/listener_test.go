@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // scripted is a listener whose accept fails with errs, one after another, before it accepts.
@@ -56,7 +57,7 @@ func TestAShortageIsReportedOnceAndOutlived(t *testing.T) {
 
 func TestConnectionsThatFailDoNotHoldUpOthers(t *testing.T) {
 	acc := &transporttest.Acceptor{}
-	l := scripted(t, acc, slices.Repeat([]error{syscall.ECONNABORTED, syscall.EPROTO}, maxFlukes/2)...)
+	l := scripted(t, acc, slices.Repeat([]error{syscall.ECONNABORTED, syscall.EPROTO}, sockets.MaxFlukes/2)...)
 	l.start()
 	c, err := net.Dial("tcp", l.nl.Addr().String())
 	if err != nil {
@@ -71,7 +72,7 @@ func TestConnectionsThatFailDoNotHoldUpOthers(t *testing.T) {
 
 func TestAFaultThatLooksLikeFailedConnectionsDoesNotSpin(t *testing.T) {
 	acc := &transporttest.Acceptor{}
-	l := scripted(t, acc, slices.Repeat([]error{syscall.EPROTO}, 1000*maxFlukes)...)
+	l := scripted(t, acc, slices.Repeat([]error{syscall.EPROTO}, 1000*sockets.MaxFlukes)...)
 	l.start()
 	if err := acc.WaitDegraded(t, 1); !errors.Is(err, syscall.EPROTO) {
 		t.Errorf("Degraded(%v)", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/unsent"
 )
 
 func sockopt(t *testing.T, c *conn, level, opt int) int {
@@ -44,7 +45,7 @@ func TestSocketsHaveNoDelayAreProbedAndHoldLittle(t *testing.T) {
 		if s := sockopt(t, c, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE); s != 30 {
 			t.Errorf("probed after %d s", s)
 		}
-		if n := sockopt(t, c, syscall.IPPROTO_TCP, optUnsent); n != maxUnsent {
+		if n := sockopt(t, c, syscall.IPPROTO_TCP, unsent.Option); n != unsent.Max {
 			t.Errorf("the kernel keeps up to %d bytes that it cannot send", n)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/unsent"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -120,7 +121,7 @@ func (t *Transport) conduit(nc *net.TCPConn, local ma.Multiaddr, dir conduit.Dir
 		_ = nc.Close()
 		return nil, err
 	}
-	boundUnsent(nc)
+	unsent.Bound(nc)
 	c := &conn{
 		rt:    t.rt,
 		nc:    nc,

@@ -1,4 +1,4 @@
-package tcp
+package sockets
 
 import (
 	"errors"
@@ -15,40 +15,41 @@ const (
 	// episodeGap without a failure ends an episode. It is longer than lastWait, so that one
 	// shortage is one episode however often a descriptor comes free in between.
 	episodeGap = time.Second
-	// maxFlukes is how many connections in a row may fail before we wait. Waiting for each
+	// MaxFlukes is how many connections in a row may fail before we wait. Waiting for each
 	// would let a remote that aborts its connections keep the others out; never waiting would
 	// spin if the fault is not with them.
-	maxFlukes = 100
+	MaxFlukes = 100
 )
 
-// patience says how long to wait after a failed accept.
-type patience struct {
+// Patience says how long to wait after a failed accept.
+type Patience struct {
 	wait time.Duration
 	last time.Time
 	odd  int // flukes in a row
 }
 
-// spares says that err needs no wait.
-func (p *patience) spares(err error) bool {
-	if !fluke(err) || p.odd == maxFlukes {
+// Spares says that err needs no wait.
+func (p *Patience) Spares(err error) bool {
+	if !fluke(err) || p.odd == MaxFlukes {
 		return false
 	}
 	p.odd++
 	return true
 }
 
-// failed gives the time to wait; first says that a new episode begins.
-func (p *patience) failed(now time.Time) (wait time.Duration, first bool) {
+// Failed gives the time to wait; first says that a new episode begins.
+func (p *Patience) Failed(now time.Time) (wait time.Duration, first bool) {
 	first = p.last.IsZero() || now.Sub(p.last) > episodeGap
 	p.last = now
 	p.wait = min(max(2*p.wait, firstWait), lastWait)
 	return p.wait, first
 }
 
-func (p *patience) worked() { p.wait, p.odd = 0, 0 }
+// Worked is for an accept that did not fail.
+func (p *Patience) Worked() { p.wait, p.odd = 0, 0 }
 
-// temporary says that a later accept may work.
-func temporary(err error) bool { return exhausted(err) || fluke(err) }
+// Temporary says that a later accept may work.
+func Temporary(err error) bool { return Exhausted(err) || fluke(err) }
 
 // fluke says that the error is about one connection: accept(2) reports on Linux what had gone
 // wrong with the connection that it was about to return.

@@ -1,0 +1,4 @@
+package unsent
+
+// Option is TCP_NOTSENT_LOWAT, which package syscall does not name.
+const Option = 0x19
