@@ -131,6 +131,7 @@ func (s *search) failed(err error) {
 
 // queue puts a into the next round, unless the same was asked before.
 func (s *search) queue(a ma.Multiaddr) {
+	a = keepName(a)
 	key := string(a.Bytes())
 	if s.asked[key] {
 		return

@@ -116,6 +116,16 @@ func TestNamesBecomeAddresses(t *testing.T) {
 		}, "/dnsaddr/boot.test", []string{"/ip4/192.0.2.1/tcp/1"}},
 		{"an address is listed once", &zone{ip: map[string][]string{"a.test": {"192.0.2.1", "192.0.2.1"}}}, "/dns4/a.test/tcp/1",
 			[]string{"/ip4/192.0.2.1/tcp/1"}},
+		{"a certificate is for the name", &zone{
+			txt: map[string][]string{"_dnsaddr.boot.test": {"dnsaddr=/dns4/a.test/tcp/1/wss" + peerA}},
+			ip:  map[string][]string{"a.test": {"192.0.2.1"}},
+		}, "/dnsaddr/boot.test", []string{"/ip4/192.0.2.1/tcp/1/tls/sni/a.test/ws" + peerA}},
+		{"a certificate is for the name, with a path", &zone{ip: map[string][]string{"a.test": {"192.0.2.1"}}},
+			"/dns/a.test/tcp/1/tls/ws/http-path/x%2Fy" + peerA, []string{"/ip4/192.0.2.1/tcp/1/tls/sni/a.test/ws/http-path/x%2Fy" + peerA}},
+		{"a certificate is for another name", &zone{ip: map[string][]string{"a.test": {"192.0.2.1"}}},
+			"/dns4/a.test/tcp/1/tls/sni/b.test/ws", []string{"/ip4/192.0.2.1/tcp/1/tls/sni/b.test/ws"}},
+		{"without TLS there is no certificate", &zone{ip: map[string][]string{"a.test": {"192.0.2.1"}}},
+			"/dns4/a.test/tcp/1/ws", []string{"/ip4/192.0.2.1/tcp/1/ws"}},
 		{"an answer that would harm a log is dropped", &zone{
 			txt: map[string][]string{"_dnsaddr.a.test": {"dnsaddr=/dns4/x\x1b[2Jy/tcp/1", "dnsaddr=/ip4/192.0.2.1/tcp/1"}},
 		}, "/dnsaddr/a.test", []string{"/ip4/192.0.2.1/tcp/1"}},
