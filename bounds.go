@@ -28,6 +28,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/dnsaddr"
 	"github.com/troupe-p2p/troupe/transports/memory"
 	"github.com/troupe-p2p/troupe/transports/tcp"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 // Bound is one container of the node that a remote can fill: what it holds, how much at most,
@@ -73,6 +74,7 @@ func Bounds() []Bound {
 		tcp.Bounds,
 		tls.Bounds,
 		upgrade.Bounds,
+		websocket.Bounds,
 		yamux.Bounds,
 	} {
 		all = append(all, of()...)

@@ -187,6 +187,21 @@ func boundTests() map[string]boundTest {
 		},
 		{"transports/memory", "TestRawKeepsTheContract"}:              {"transports/memory: bytes that wait for one reader"},
 		{"transports/tcp", "TestReadsGrowWithABurstAndShrinkAfterIt"}: {"transports/tcp: bytes of one read"},
+		{"transports/websocket", "TestReadsGrowWithABurstAndShrinkAfterIt"}: {
+			"transports/websocket: bytes of one read",
+		},
+		{"transports/websocket", "TestAMessageWithoutEndIsRefused"}: {
+			"transports/websocket: bytes of one message",
+		},
+		{"transports/websocket", "TestWhatIsNoWebSocketIsAnswered"}: {
+			"transports/websocket: bytes of an HTTP header",
+		},
+		{"transports/websocket", "TestPingsOfARemoteThatDoesNotReadAreBounded"}: {
+			"transports/websocket: bytes that wait for a socket",
+		},
+		{"transports/websocket", "TestAFloodOfHandshakesIsBounded"}: {
+			"transports/websocket: connections in their handshake",
+		},
 	} {
 		for _, name := range names {
 			out[name] = test

@@ -16,12 +16,14 @@ import (
 func TestNodesMeetOverEveryTransport(t *testing.T) {
 	hub, muxed := troupe.NewMemoryHub(), troupe.NewMemoryHub()
 	tcp := func(identity.PublicKey) troupe.Transport { return troupe.TCP }
+	ws := func(identity.PublicKey) troupe.Transport { return troupe.WebSocket }
 	for _, c := range []struct {
 		name, listen string
 		transport    func(identity.PublicKey) troupe.Transport
 	}{
 		{"tcp", "/ip4/127.0.0.1/tcp/0", tcp},
 		{"tcp6", "/ip6/::1/tcp/0", tcp},
+		{"websocket", "/ip4/127.0.0.1/tcp/0/ws", ws},
 		{"memory", "/memory/7", func(identity.PublicKey) troupe.Transport { return troupe.Memory(hub) }},
 		{"memory, muxed", "/memory/8", func(k identity.PublicKey) troupe.Transport { return troupe.MemoryMuxed(muxed, k) }},
 	} {

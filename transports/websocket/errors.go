@@ -1,0 +1,113 @@
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Error is the error of this package; errors.Is sees through it to those of net, syscall, crypto/tls
+// and crypto/x509.
+type Error = fault.Error
+
+var (
+	// ErrNoCertificate: to listen on /wss takes a certificate in the Config.
+	ErrNoCertificate = errors.New("no certificate to listen with")
+	// ErrText: libp2p speaks in binary messages.
+	ErrText = errors.New("a text message")
+	// ErrTooLong: a message is longer than Config.MaxMessage.
+	ErrTooLong = errors.New("a message is too long")
+	// ErrRefused: the answer to our request is none to a WebSocket's.
+	ErrRefused = errors.New("no WebSocket is served there")
+
+	errHeader       = errors.New("an HTTP header is too long")
+	errExtension    = errors.New("the answer has an extension that was not asked for")
+	errRemoteClosed = errors.New("the remote has closed the connection")
+	errQueueFull    = errors.New("the write queue is full")
+)
+
+// fail wraps err. What net adds around a system call's error says again what op and addr say.
+func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
+	var oe *net.OpError
+	if errors.As(err, &oe) {
+		err = oe.Err
+	}
+	return &Error{Transport: name, Origin: o, Op: op, Addr: addr, Err: err}
+}
+
+// end is why a connection's bytes stopped. A bug of ours stays what it is.
+func (c *conn) end(op string, err error) error {
+	var pe *actors.PanicError
+	if errors.As(err, &pe) {
+		return err
+	}
+	return fail(origin(err), op, c.ends.Remote, err)
+}
+
+// readEnd is why reading has stopped: io.EOF if the remote has said goodbye. The end of the socket
+// alone says nothing: a remote that crashed looks like that too.
+func (c *conn) readEnd(err error) error {
+	const op = "read from"
+	var ce *websocket.CloseError
+	switch {
+	case c.isClosed():
+		return c.end(op, net.ErrClosed)
+	case errors.Is(err, websocket.ErrReadLimit):
+		return fail(fault.Limit, op, c.ends.Remote, ErrTooLong)
+	case c.wire.readErr != nil && !errors.Is(c.wire.readErr, io.EOF):
+		return c.end(op, c.wire.readErr) // the library keeps nothing of it but the text
+	case !errors.As(err, &ce):
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return c.end(op, err)
+	}
+	switch ce.Code {
+	case websocket.CloseNormalClosure, websocket.CloseGoingAway, websocket.CloseNoStatusReceived:
+		return io.EOF
+	case websocket.CloseAbnormalClosure:
+		return c.end(op, io.ErrUnexpectedEOF)
+	}
+	return fail(fault.Remote, op, c.ends.Remote, ce)
+}
+
+// writeEnd is why a write failed.
+func (c *conn) writeEnd(err error) error {
+	const op = "write to"
+	switch {
+	case c.isClosed():
+		return c.end(op, net.ErrClosed)
+	case errors.Is(err, websocket.ErrCloseSent):
+		return fail(fault.Remote, op, c.ends.Remote, errRemoteClosed)
+	}
+	if first := c.queue.failure(); first != nil {
+		err = first // the library keeps nothing of it but the text
+	}
+	return c.end(op, err)
+}
+
+// origin tells what this machine refuses from what the other end or the network does.
+func origin(err error) fault.Origin {
+	switch {
+	case sockets.Ours(err):
+		return fault.Local
+	case sockets.Exhausted(err), errors.Is(err, errQueueFull):
+		return fault.Limit
+	}
+	return fault.Remote
+}
+
+func noAnswer(d time.Duration) error {
+	return fmt.Errorf("no answer within %s: %w", d, os.ErrDeadlineExceeded)
+}

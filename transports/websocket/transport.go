@@ -1,0 +1,174 @@
+package websocket
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/fault"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+const name = "websocket"
+
+// Transport dials and listens on WebSockets. It holds nothing that would have to be closed.
+type Transport struct {
+	rt     *actors.Runtime
+	cfg    Config
+	server *tls.Config // nil: no certificate
+	slots  slots
+}
+
+var _ conduit.Transport = (*Transport)(nil)
+
+// New makes the transport. Its goroutines are pumps of rt.
+func New(rt *actors.Runtime, cfg Config) *Transport {
+	cfg = cfg.withDefaults()
+	return &Transport{rt: rt, cfg: cfg, server: cfg.serverTLS(), slots: slots{max: cfg.Handshakes}}
+}
+
+// Name implements conduit.Transport.
+func (t *Transport) Name() string { return name }
+
+// CanDial implements conduit.Transport. Names are resolved here if nobody has done it before.
+func (t *Transport) CanDial(a ma.Multiaddr) bool {
+	_, err := parse(a)
+	return err == nil
+}
+
+// CanListen implements conduit.Transport.
+func (t *Transport) CanListen(a ma.Multiaddr) bool {
+	to, err := parse(a)
+	return err == nil && !to.named
+}
+
+// Dial implements conduit.Transport. The remote's identity is not known to WebSocket, and a
+// certificate's is not that of a peer: expect is for those who secure the connection.
+func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, _ identity.ID, done func(conduit.Conduit, error)) {
+	var c *conn
+	told := false
+	label := "ws dial " + a.String()
+	t.rt.Pump(label, func() {
+		var err error
+		c, err = t.dial(ctx, a)
+		told = true
+		if err != nil {
+			done(conduit.Conduit{}, err)
+			return
+		}
+		done(conduit.Conduit{Raw: c}, nil)
+	}, func(pe *actors.PanicError) {
+		if c != nil {
+			_ = c.Close()
+		}
+		if !told {
+			t.rt.Pump(label, func() { done(conduit.Conduit{}, pe) }, ignore)
+		}
+	})
+}
+
+func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (*conn, error) {
+	to, err := parse(a)
+	if err != nil {
+		return nil, fail(fault.Local, "dial", a, err)
+	}
+	limit := time.Now().Add(t.cfg.DialTimeout)
+	theirs, ok := ctx.Deadline()
+	callers := ok && theirs.Before(limit) // it is the caller's deadline that comes first
+	within, cancel := context.WithDeadline(ctx, limit)
+	defer cancel()
+	c, err := t.connect(within, to)
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			_ = c.Close()
+		}
+		return nil, fail(fault.Local, "dial", a, fault.Canceled(ctx))
+	case err == nil:
+		return c, nil
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), within.Err() != nil:
+		if callers { // the poller's clock was faster than the context's
+			return nil, fail(fault.Local, "dial", a, context.DeadlineExceeded)
+		}
+		return nil, fail(fault.Remote, "dial", a, noAnswer(t.cfg.DialTimeout))
+	}
+	return nil, fail(origin(err), "dial", a, err)
+}
+
+// connect does what takes time: TCP, TLS, HTTP. The end of ctx ends all of it.
+func (t *Transport) connect(ctx context.Context, to target) (*conn, error) {
+	d := net.Dialer{KeepAliveConfig: t.keepAlive()}
+	d.SetMultipathTCP(false)
+	nc, err := d.DialContext(ctx, to.network, to.address)
+	if err != nil {
+		return nil, err
+	}
+	stop := t.rt.OnDone(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	ws, w, err := t.handshake(nc, to)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	ends, err := dialled(nc, to)
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	return t.newConn(ws, w, nc, ends), nil
+}
+
+// handshake makes a secured connection of nc if it is to be one, and a WebSocket of that.
+func (t *Transport) handshake(nc net.Conn, to target) (*websocket.Conn, *wire, error) {
+	w := &wire{nc: nc, left: maxHeader}
+	if to.secure {
+		tc := tls.Client(nc, t.cfg.clientTLS(to.serverName()))
+		if err := tc.Handshake(); err != nil {
+			return nil, nil, err
+		}
+		w.nc = tc
+	}
+	d := websocket.Dialer{
+		NetDial:        func(string, string) (net.Conn, error) { return w, nil },
+		ReadBufferSize: frameRead, WriteBufferSize: clientBuffer, WriteBufferPool: &clientBuffers,
+	}
+	ws, answer, err := d.Dial(to.url(), nil)
+	switch {
+	case errors.Is(err, websocket.ErrBadHandshake) && answer != nil:
+		return nil, nil, fmt.Errorf("%w: answered %d", ErrRefused, answer.StatusCode)
+	case err != nil:
+		return nil, nil, err
+	case answer.Header.Get("Sec-WebSocket-Extensions") != "": // RFC 6455 section 4.1: MUST fail
+		return nil, nil, errExtension
+	}
+	return ws, w, nil
+}
+
+// dialled is the endpoints of a connection of ours: the remote's as it was dialled, by its IP address.
+func dialled(nc net.Conn, to target) (conduit.Endpoints, error) {
+	remote, err := endpoint(nc.RemoteAddr(), to.suffix)
+	if err != nil {
+		return conduit.Endpoints{}, err
+	}
+	local, err := endpoint(nc.LocalAddr(), plainSuffix(to.secure))
+	return conduit.Endpoints{Local: local, Remote: remote, Direction: conduit.Outbound, Transport: name}, err
+}
+
+func (t *Transport) keepAlive() net.KeepAliveConfig {
+	if t.cfg.KeepAlive < 0 {
+		return net.KeepAliveConfig{Enable: false}
+	}
+	return net.KeepAliveConfig{Enable: true, Idle: t.cfg.KeepAlive}
+}
