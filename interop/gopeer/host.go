@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 
 	"github.com/libp2p/go-libp2p"
@@ -14,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/p2p/transport/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -23,6 +26,7 @@ type hostConfig struct {
 	Security string
 	Key      string
 	NoEarly  bool
+	Cert     string
 }
 
 // peerProgram is one foreign node and its test protocols.
@@ -68,9 +72,14 @@ func newHost(cfg hostConfig, extra ...libp2p.Option) (host.Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	ws, err := webSocketOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
 	opts := append([]libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(websocket.New, ws...),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 		libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
@@ -83,6 +92,23 @@ func newHost(cfg hostConfig, extra ...libp2p.Option) (host.Host, error) {
 		opts = append(opts, libp2p.ListenAddrStrings(cfg.Listen...))
 	}
 	return libp2p.New(append(opts, extra...)...)
+}
+
+// webSocketOptions shows and trusts one certificate.
+func webSocketOptions(cfg hostConfig) ([]any, error) {
+	if cfg.Cert == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(cfg.Cert, cfg.Cert)
+	if err != nil {
+		return nil, err
+	}
+	trusted := x509.NewCertPool()
+	trusted.AddCert(cert.Leaf)
+	return []any{
+		websocket.WithTLSConfig(&tls.Config{Certificates: []tls.Certificate{cert}}),
+		websocket.WithTLSClientConfig(&tls.Config{RootCAs: trusted}),
+	}, nil
 }
 
 // securityOptions offers the wanted protocols. A security transport that is told of no muxers

@@ -19,6 +19,8 @@ type PeerConfig struct {
 	Key      string // "ed25519" (default), "secp256k1", "ecdsa" or "rsa"
 	NoEarly  bool   // leave the muxer to multistream
 	Listen   bool   // on a free port of 127.0.0.1
+	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets
+	Cert     string // of Certificate, for "/tls/ws" at both ends; not "js"
 }
 
 func (c PeerConfig) String() string {
@@ -26,7 +28,7 @@ func (c PeerConfig) String() string {
 	if c.NoEarly {
 		early = "fallback"
 	}
-	return strings.Join([]string{or(c.Kind, "go"), or(c.Security, "both"), early, or(c.Key, "ed25519")}, "/")
+	return strings.Join([]string{or(c.Kind, "go"), or(c.Security, "both"), early, or(c.Key, "ed25519")}, "/") + c.Over
 }
 
 func or(s, otherwise string) string {
@@ -55,8 +57,11 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	if cfg.NoEarly {
 		args = append(args, "--no-early")
 	}
+	if cfg.Cert != "" {
+		args = append(args, "--cert", cfg.Cert)
+	}
 	if cfg.Listen {
-		args = append(args, "--listen", "/ip4/127.0.0.1/tcp/0")
+		args = append(args, "--listen", "/ip4/127.0.0.1/tcp/0"+cfg.Over)
 	}
 	var path string
 	switch or(cfg.Kind, "go") {

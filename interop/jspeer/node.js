@@ -1,4 +1,4 @@
-// The node itself: one transport, the wanted security, yamux, identify and ping, and the test
+// The node itself: TCP and WebSockets, the wanted security, yamux, identify and ping, and the test
 // protocols. It refuses nothing, because the limits under test are Troupe's.
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { identify, identifyPush } from '@libp2p/identify'
@@ -6,6 +6,7 @@ import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
+import { webSockets } from '@libp2p/websockets'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
 import { serve } from './serve.js'
@@ -27,7 +28,7 @@ export async function startNode ({ listen, security, key, noEarly }) {
     privateKey: await generateKeyPair(KEY_TYPES[key], key === 'rsa' ? RSA_BITS : undefined),
     nodeInfo: { name: 'jspeer', userAgent: 'jspeer/1' },
     addresses: { listen },
-    transports: [tcp()],
+    transports: [tcp(), webSockets()],
     connectionEncrypters: encrypters.map((make) => watched(make, early, noEarly)),
     streamMuxers: [yamux()],
     // One stream at a time, the default, is refused while the last one is still closing.

@@ -6,6 +6,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"log"
@@ -15,9 +17,12 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/protocols/echo"
 	"github.com/troupe-p2p/troupe/protocols/perf"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 	"go.uber.org/zap"
 
 	"github.com/troupe-p2p/troupe/interop/control"
@@ -31,14 +36,22 @@ func main() {
 	security := flag.String("security", "both", "noise, tls or both")
 	key := flag.String("key", "ed25519", "ed25519, secp256k1, ecdsa or rsa")
 	noEarly := flag.Bool("no-early", false, "agree on the muxer by multistream, not inside the handshake")
+	cert := flag.String("cert", "", "file with a certificate and its key, to show and to trust over /tls/ws")
 	flag.Parse()
-	if err := run(*listen, *security, *key, *noEarly); err != nil {
+	if err := run(*listen, *security, *key, *cert, *noEarly); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(listen, security, key string, noEarly bool) error {
-	cfg := troupe.Config{NoEarlyMuxer: noEarly}
+func run(listen, security, key, cert string, noEarly bool) error {
+	cfg := troupe.Config{NoEarlyMuxer: noEarly, Transports: []troupe.Transport{troupe.TCP, troupe.WebSocket}}
+	if cert != "" {
+		ws, err := secureWebSocket(cert)
+		if err != nil {
+			return err
+		}
+		cfg.Transports = []troupe.Transport{ws}
+	}
 	if listen != "" {
 		cfg.Listen = strings.Split(listen, ",")
 	}
@@ -70,6 +83,19 @@ func run(listen, security, key string, noEarly bool) error {
 		return err
 	}
 	return drive.Run(p)
+}
+
+// secureWebSocket shows and trusts one certificate.
+func secureWebSocket(file string) (troupe.Transport, error) {
+	cert, err := tls.LoadX509KeyPair(file, file)
+	if err != nil {
+		return nil, err
+	}
+	trusted := x509.NewCertPool()
+	trusted.AddCert(cert.Leaf)
+	return func(rt *actors.Runtime) (conduit.Transport, error) {
+		return websocket.New(rt, websocket.Config{CertFile: file, KeyFile: file, ClientTLS: &tls.Config{RootCAs: trusted}}), nil
+	}, nil
 }
 
 // peerProgram is one Troupe node and what has been heard of its peers.
