@@ -185,9 +185,9 @@ func boundTests() map[string]boundTest {
 		{"transports/memory", "TestMuxedKeepsTheContract"}: {
 			"transports/memory: streams that a remote has open on one conduit",
 		},
-		{"transports/memory", "TestRawKeepsTheContract"}:              {"transports/memory: bytes that wait for one reader"},
-		{"transports/tcp", "TestReadsGrowWithABurstAndShrinkAfterIt"}: {"transports/tcp: bytes of one read"},
-		{"transports/websocket", "TestReadsGrowWithABurstAndShrinkAfterIt"}: {
+		{"transports/memory", "TestRawKeepsTheContract"}: {"transports/memory: bytes that wait for one reader"},
+		{"transports/internal/sockets", "TestReadsGrowWithABurstAndShrinkAfterIt"}: {
+			"transports/tcp: bytes of one read",
 			"transports/websocket: bytes of one read",
 		},
 		{"transports/websocket", "TestAMessageWithoutEndIsRefused"}: {

@@ -5,17 +5,14 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
-
-// firstRead is what reads begin with and come back to: most connections carry small messages
-// most of the time, and the reader of a message may hold the whole buffer for a while.
-const firstRead = 4 << 10
 
 // read is the reader's pump.
 func (c *conn) read() {
-	s := sizer{size: min(firstRead, c.most), most: c.most}
+	s := sockets.NewSizer(c.most)
 	for c.credit() {
-		b, err := c.sock.read(s.size)
+		b, err := c.sock.read(s.Size)
 		if toRest(err) {
 			c.restart()
 			return
@@ -24,7 +21,7 @@ func (c *conn) read() {
 			c.finish(c.end("read from", err))
 			return
 		}
-		s.took(len(b.B))
+		s.Took(len(b.B))
 		c.offer(b)
 	}
 	c.finish(c.end("read from", net.ErrClosed))
@@ -89,27 +86,4 @@ func (c *conn) tell() {
 func (c *conn) readerFailed(pe *actors.PanicError) {
 	c.failed(pe)
 	c.rt.Pump(c.pump("end"), func() { c.finish(pe) }, ignore)
-}
-
-// sizer chooses the size of the next read.
-type sizer struct {
-	size, most int
-	small      int // reads in a row that the first size would have been enough for
-}
-
-// backAfter is how many small reads in a row end a burst. One happens inside of bursts too, at
-// the end of what the sender had.
-const backAfter = 4
-
-func (s *sizer) took(n int) {
-	switch {
-	case n == s.size:
-		s.size, s.small = s.most, 0
-	case n > firstRead || s.size <= firstRead:
-		s.small = 0
-	default:
-		if s.small++; s.small == backAfter {
-			s.size, s.small = min(firstRead, s.most), 0
-		}
-	}
 }

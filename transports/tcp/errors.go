@@ -2,11 +2,8 @@ package tcp
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"os"
-	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
@@ -49,8 +46,4 @@ func origin(err error) fault.Origin {
 		return fault.Limit
 	}
 	return fault.Remote
-}
-
-func noAnswer(d time.Duration) error {
-	return fmt.Errorf("no answer within %s: %w", d, os.ErrDeadlineExceeded)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
@@ -46,7 +45,7 @@ func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*listener, 
 	if err != nil {
 		return nil, fail(fault.Local, "listen on", a, err)
 	}
-	lc := net.ListenConfig{KeepAliveConfig: t.keepAlive()}
+	lc := net.ListenConfig{KeepAliveConfig: sockets.KeepAlive(t.cfg.KeepAlive)}
 	lc.SetMultipathTCP(false)
 	nl, err := lc.Listen(context.Background(), network, address)
 	if err != nil {
@@ -98,32 +97,12 @@ func (l *listener) shut() bool {
 }
 
 func (l *listener) run() {
-	var p sockets.Patience
-	for {
-		nc, err := l.accept()
-		if err == nil {
-			p.Worked()
-			l.accepted(nc)
-			continue
-		}
-		if !sockets.Temporary(err) {
-			l.failed(err)
-			return
-		}
-		if p.Spares(err) {
-			continue
-		}
-		wait, first := p.Failed(l.t.rt.Now())
-		if first {
-			l.sink.Degraded(fail(origin(err), "accept on", l.addr, err))
-		}
-		timer := time.NewTimer(wait)
-		select { // order-free: when both are ready, the next accept finds the listener closed
-		case <-timer.C:
-		case <-l.stop:
-			timer.Stop()
-			return
-		}
+	err := sockets.Accepting{
+		Accept: l.accept, Now: l.t.rt.Now, Stop: l.stop, Took: l.accepted,
+		Degraded: func(err error) { l.sink.Degraded(fail(origin(err), "accept on", l.addr, err)) },
+	}.Run()
+	if err != nil {
+		l.failed(err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 	"github.com/troupe-p2p/troupe/transports/internal/unsent"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -75,7 +76,7 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (*conn, error) {
 	callers := ok && theirs.Before(limit) // it is the caller's deadline that comes first
 	within, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
-	d := net.Dialer{KeepAliveConfig: t.keepAlive()}
+	d := net.Dialer{KeepAliveConfig: sockets.KeepAlive(t.cfg.KeepAlive)}
 	d.SetMultipathTCP(false)
 	nc, err := d.DialContext(within, network, address)
 	switch {
@@ -88,7 +89,7 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (*conn, error) {
 		if callers { // the poller's clock was faster than the context's
 			return nil, fail(fault.Local, "dial", a, context.DeadlineExceeded)
 		}
-		return nil, fail(fault.Remote, "dial", a, noAnswer(t.cfg.DialTimeout))
+		return nil, fail(fault.Remote, "dial", a, sockets.NoAnswer(t.cfg.DialTimeout))
 	case err != nil:
 		return nil, fail(origin(err), "dial", a, err)
 	}
@@ -97,13 +98,6 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (*conn, error) {
 		return nil, fail(fault.Local, "dial", a, err)
 	}
 	return c, nil
-}
-
-func (t *Transport) keepAlive() net.KeepAliveConfig {
-	if t.cfg.KeepAlive < 0 {
-		return net.KeepAliveConfig{Enable: false}
-	}
-	return net.KeepAliveConfig{Enable: true, Idle: t.cfg.KeepAlive}
 }
 
 // conduit makes a conduit of nc, or closes it. local is nc's own address if that is known.
