@@ -190,6 +190,9 @@ func boundTests() map[string]boundTest {
 			"transports/tcp: bytes of one read",
 			"transports/websocket: bytes of one read",
 		},
+		{"transports/websocket", "TestAFloodOfFramesWithoutDataEndsTheConnection"}: {
+			"transports/websocket: bytes without data at once",
+		},
 		{"transports/websocket", "TestAMessageWithoutEndIsRefused"}: {
 			"transports/websocket: bytes of one message",
 		},

@@ -192,7 +192,8 @@ type AcceptSink interface {
 	Accepted(c Conduit)
 	// Failed says that the listener stopped accepting and is closed. Not called after Close.
 	Failed(err error)
-	// Degraded says that accepting was held back (no descriptors) and for what reason.
+	// Degraded says that not all who come are accepted, or soon will not be, and why: there are no
+	// descriptors, a certificate was not renewed.
 	Degraded(err error)
 }
 

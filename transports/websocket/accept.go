@@ -21,6 +21,11 @@ import (
 // It returns at once.
 func (l *listener) serve(nc net.Conn) {
 	s := l.t.slots.enter(l, nc)
+	if l.isClosed() { // perhaps Close was there before enter
+		l.t.slots.leave(s)
+		_ = nc.Close()
+		return
+	}
 	var c *conn
 	l.t.rt.Pump("ws accept "+nc.RemoteAddr().String(), func() {
 		defer l.t.slots.leave(s)
@@ -29,7 +34,7 @@ func (l *listener) serve(nc net.Conn) {
 			_ = nc.Close() // whose fault it is, is told to the remote only: there is nobody else yet
 			return
 		}
-		if !l.t.slots.leave(s) || l.isClosed() {
+		if !l.t.slots.leave(s) {
 			_ = c.Reset()
 			return
 		}
@@ -51,7 +56,7 @@ func (l *listener) handshake(nc net.Conn) (*conn, error) {
 	}
 	w := &wire{nc: nc, left: maxHeader}
 	if l.target.secure {
-		tc := tls.Server(nc, l.t.server)
+		tc := tls.Server(nc, l.tls)
 		if err := tc.Handshake(); err != nil {
 			return nil, err
 		}

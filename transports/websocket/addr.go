@@ -65,6 +65,9 @@ func parse(a ma.Multiaddr) (target, error) {
 		host += "%" + zone
 	}
 	t.address = net.JoinHostPort(host, port)
+	if _, err := url.Parse(t.url()); err != nil { // a name that no host can have
+		return target{}, ErrAddress
+	}
 	return t, nil
 }
 

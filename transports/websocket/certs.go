@@ -13,11 +13,13 @@ const certCheck = time.Second
 // certs is a certificate in two files that are replaced from time to time.
 type certs struct {
 	certFile, keyFile string
+	notRenewed        func(error)
 
 	mu     sync.Mutex
 	looked time.Time
-	seen   [2]stamp
+	seen   [2]stamp // of the files that cert is from
 	cert   *tls.Certificate
+	failed bool // to renew it; somebody was told
 }
 
 // stamp tells one version of a file from the next.
@@ -26,21 +28,23 @@ type stamp struct {
 	size int64
 }
 
-// get is for tls.Config. While the files cannot be read, the last certificate goes on: they may be
-// in the middle of being replaced.
+// get is for tls.Config. While there is no certificate in the files, the last one goes on: they may
+// be in the middle of being replaced.
 func (c *certs) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); c.cert == nil || now.Sub(c.looked) >= certCheck {
+	if now := time.Now(); now.Sub(c.looked) >= certCheck {
 		c.looked = now
-		if err := c.look(); err != nil && c.cert == nil {
-			return nil, err
+		err := c.look()
+		if err != nil && !c.failed {
+			c.notRenewed(err)
 		}
+		c.failed = err != nil
 	}
 	return c.cert, nil
 }
 
-// look is called with mu held.
+// look is called with mu held, or before anybody else has c.
 func (c *certs) look() error {
 	var now [2]stamp
 	for i, name := range []string{c.certFile, c.keyFile} {
@@ -61,24 +65,25 @@ func (c *certs) look() error {
 	return nil
 }
 
-// serverTLS is the configuration for listening, nil if there is no certificate.
-func (c Config) serverTLS() *tls.Config {
-	var out *tls.Config
+// serverTLS is the configuration of one listener. There is a certificate in it, or a way to get one;
+// notRenewed hears of it when files that have changed have none.
+func (c Config) serverTLS(notRenewed func(error)) (*tls.Config, error) {
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.TLS != nil {
+		out = c.TLS.Clone()
+	}
 	switch {
 	case c.CertFile != "":
-		out = &tls.Config{MinVersion: tls.VersionTLS12}
-		if c.TLS != nil {
-			out = c.TLS.Clone()
+		files := &certs{certFile: c.CertFile, keyFile: c.KeyFile, notRenewed: notRenewed}
+		if err := files.look(); err != nil {
+			return nil, err
 		}
-		out.Certificates, out.GetConfigForClient = nil, nil
-		out.GetCertificate = (&certs{certFile: c.CertFile, keyFile: c.KeyFile}).get
-	case c.TLS != nil:
-		out = c.TLS.Clone()
-	default:
-		return nil
+		out.Certificates, out.GetConfigForClient, out.GetCertificate = nil, nil, files.get
+	case len(out.Certificates) == 0 && out.GetCertificate == nil && out.GetConfigForClient == nil:
+		return nil, ErrNoCertificate
 	}
 	out.NextProtos = []string{"http/1.1"} // WebSocket over HTTP/2 is another protocol
-	return out
+	return out, nil
 }
 
 // clientTLS is the configuration for one dial.

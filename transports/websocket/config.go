@@ -4,15 +4,20 @@ import (
 	"crypto/tls"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/bound"
+	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
 // Config of the transport. The zero value dials /ws and /wss and listens on /ws.
 type Config struct {
-	// TLS is for listening on /wss. It must have a certificate or a way to get one.
+	// TLS is for listening on /wss. It must have a certificate or a way to get one, unless CertFile
+	// says where one is.
 	TLS *tls.Config
-	// CertFile and KeyFile, in PEM, take the place of the certificates of TLS. They are read again
-	// when they have changed, looked at no more than once a second.
+	// CertFile and KeyFile, in PEM, take the place of the certificates of TLS; without KeyFile the key
+	// is in CertFile too. They have to be there when a listener starts. They are read again when they
+	// have changed, looked at no more than once a second; when that fails the last certificate goes
+	// on, and the listener's event says why.
 	CertFile, KeyFile string
 	// ClientTLS is for dialling /wss. The server's name is taken from the address. Default: the
 	// system's certificate authorities.
@@ -30,7 +35,7 @@ type Config struct {
 	// HandshakeTimeout bounds the TLS and HTTP handshakes of an accepted connection together.
 	// Default 10 s.
 	HandshakeTimeout time.Duration
-	// Handshakes is how many accepted connections may be in their handshakes. Default 128. One
+	// Handshakes is how many accepted connections may be in their handshakes. Default 512. One
 	// more ends the oldest one of the network that has most of them.
 	Handshakes int
 	// KeepAlive is how long a connection is silent before TCP probes it. Default 30 s;
@@ -49,8 +54,9 @@ const (
 	DefaultDialTimeout = 10 * time.Second
 	// DefaultHandshakeTimeout is what a slow but honest remote needs for three round trips.
 	DefaultHandshakeTimeout = 10 * time.Second
-	// DefaultHandshakes bounds connections that have sent no request yet.
-	DefaultHandshakes = 128
+	// DefaultHandshakes bounds connections that have sent no request yet. It is that of the gate
+	// behind, which counts them from there on.
+	DefaultHandshakes = 512
 	// DefaultKeepAlive keeps NAT mappings alive under the muxer's own keepalive.
 	DefaultKeepAlive = 30 * time.Second
 
@@ -63,7 +69,13 @@ const (
 	lingerTime = 2 * time.Second
 )
 
+// Transport makes the transport for a node: troupe.Config{Transports: []troupe.Transport{c.Transport}}.
+func (c Config) Transport(rt *actors.Runtime) (conduit.Transport, error) { return New(rt, c), nil }
+
 func (c Config) withDefaults() Config {
+	if c.KeyFile == "" {
+		c.KeyFile = c.CertFile
+	}
 	if c.ReadBuffer <= 0 {
 		c.ReadBuffer = DefaultReadBuffer
 	}
@@ -97,6 +109,8 @@ func Bounds() []bound.Bound {
 			Attack: "a header without end"},
 		{Name: "transports/websocket: bytes that wait for a socket", Cap: queueCap,
 			Attack: "pings of a remote that does not read"},
+		{Name: "transports/websocket: bytes without data at once", Cap: emptyBurst,
+			Attack: "frames that cost no credit: pings, empty messages"},
 		{Name: "transports/websocket: connections in their handshake", Cap: DefaultHandshakes,
 			Attack: "connections that never send a request"},
 	}

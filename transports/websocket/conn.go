@@ -48,7 +48,7 @@ var (
 	_ conduit.Resetter = (*conn)(nil)
 )
 
-// newConn takes over a connection after its handshake, or closes it.
+// newConn takes over a connection after its handshake.
 func (t *Transport) newConn(ws *websocket.Conn, w *wire, raw net.Conn, ends conduit.Endpoints) *conn {
 	c := &conn{rt: t.rt, ws: ws, wire: w, ends: ends, most: t.cfg.ReadBuffer}
 	c.wake.L = &c.mu
@@ -62,7 +62,7 @@ func (t *Transport) newConn(ws *websocket.Conn, w *wire, raw net.Conn, ends cond
 	if tc, ok := raw.(*net.TCPConn); ok {
 		unsent.Bound(tc)
 	}
-	w.queue = c.queue
+	w.queue, w.toll.since = c.queue, t.rt.Now()
 	ws.SetReadLimit(t.cfg.MaxMessage)
 	ws.SetPingHandler(c.pinged)
 	ws.SetCloseHandler(c.saidGoodbye)

@@ -10,18 +10,19 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // read is the reader's pump.
 func (c *conn) read() {
-	s := sizer{size: min(firstRead, c.most), most: c.most}
+	s := sockets.NewSizer(c.most)
 	for c.credit() {
-		b, err := c.next(s.size)
+		b, err := c.next(s.Size)
 		if err != nil {
 			c.finish(err)
 			return
 		}
-		s.took(len(b.B))
+		s.Took(len(b.B))
 		c.offer(b)
 	}
 	c.finish(c.end("read from", net.ErrClosed))
@@ -35,18 +36,16 @@ func (c *conn) next(size int) (*buf.Buf, error) {
 			kind, r, err := c.ws.NextReader()
 			switch {
 			case err != nil:
-				_ = c.queue.flush() // the library may have told the remote what was wrong
-				return nil, c.readEnd(err)
+				return nil, c.stopped(err)
 			case kind != websocket.BinaryMessage:
-				_ = c.goodbye(websocket.CloseUnsupportedData, "binary messages only")
-				_ = c.queue.flush()
-				return nil, fail(fault.Remote, "read from", c.ends.Remote, ErrText)
+				return nil, c.refuse(websocket.CloseUnsupportedData, fault.Remote, ErrText)
 			}
 			c.msg = r
 		}
 		b := buf.Get(size)
 		n, err := c.msg.Read(b.B)
 		if n > 0 {
+			c.wire.toll.brought(n)
 			b.B = b.B[:n]
 			return b, nil // an error that came with bytes comes again
 		}
@@ -56,10 +55,28 @@ func (c *conn) next(size int) (*buf.Buf, error) {
 		case errors.Is(err, io.EOF):
 			c.msg = nil
 		default:
-			_ = c.queue.flush()
-			return nil, c.readEnd(err)
+			return nil, c.stopped(err)
 		}
 	}
+}
+
+// stopped is why the library reads no more.
+func (c *conn) stopped(err error) error {
+	switch {
+	case errors.Is(c.wire.readErr, ErrEmpty):
+		return c.refuse(websocket.ClosePolicyViolation, fault.Remote, ErrEmpty)
+	case errors.Is(err, websocket.ErrReadLimit):
+		return c.refuse(websocket.CloseMessageTooBig, fault.Limit, ErrTooLong)
+	}
+	_ = c.queue.flush() // the library may have told the remote what was wrong
+	return c.readEnd(err)
+}
+
+// refuse tells the remote what is wrong with what it sends, unless the library has done so.
+func (c *conn) refuse(code int, o fault.Origin, why error) error {
+	_ = c.goodbye(code, why.Error())
+	_ = c.queue.flush()
+	return fail(o, "read from", c.ends.Remote, why)
 }
 
 // credit waits until the sink takes a buffer; false when the connection was closed.
@@ -115,30 +132,4 @@ func (c *conn) tell() {
 func (c *conn) readerFailed(pe *actors.PanicError) {
 	c.failed(pe)
 	c.rt.Pump(c.pump("end"), func() { c.finish(pe) }, ignore)
-}
-
-// firstRead is what reads begin with and come back to, as those of TCP do.
-const firstRead = 4 << 10
-
-// backAfter is how many small reads in a row end a burst. The first read of each message is small:
-// it takes what came with the head of the frame.
-const backAfter = 4
-
-// sizer chooses the size of the next read.
-type sizer struct {
-	size, most int
-	small      int // reads in a row that the first size would have been enough for
-}
-
-func (s *sizer) took(n int) {
-	switch {
-	case n == s.size:
-		s.size, s.small = s.most, 0
-	case n > firstRead || s.size <= firstRead:
-		s.small = 0
-	default:
-		if s.small++; s.small == backAfter {
-			s.size, s.small = min(firstRead, s.most), 0
-		}
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -143,10 +144,48 @@ func TestCertificatesAreChecked(t *testing.T) {
 }
 
 func TestListeningOnTLSTakesACertificate(t *testing.T) {
-	_, err := New(transporttest.Runtime(t), Config{}).Listen(anyPortS, &transporttest.Acceptor{})
-	if !errors.Is(err, ErrNoCertificate) || origins(err) != fault.Local {
-		t.Errorf("err = %v", err)
+	dir := t.TempDir()
+	good, none := writePair(t, dir, "good", time.Now()), filepath.Join(dir, "none.pem")
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		want error // nil: it works
+	}{
+		{"nothing", Config{}, ErrNoCertificate},
+		{"a configuration without a certificate", Config{TLS: &tls.Config{MinVersion: tls.VersionTLS13}}, ErrNoCertificate},
+		{"a file that is not there", Config{CertFile: none}, os.ErrNotExist},
+		{"a key that is not there", Config{CertFile: good, KeyFile: none}, os.ErrNotExist},
+		{"one file", Config{CertFile: good}, nil},
+		{"two files", Config{CertFile: good, KeyFile: good}, nil},
+		{"a way to get one", Config{TLS: &tls.Config{GetCertificate: (&certs{}).get}}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, err := New(transporttest.Runtime(t), c.cfg).Listen(anyPortS, &transporttest.Acceptor{})
+			if err == nil {
+				_ = l.Close()
+			}
+			if !errors.Is(err, c.want) || c.want != nil && origins(err) != fault.Local {
+				t.Errorf("err = %v, want %v", err, c.want)
+			}
+		})
 	}
+}
+
+// writePair writes a certificate and its key into one file, as if at the given time.
+func writePair(t *testing.T, dir, name string, at time.Time) string {
+	t.Helper()
+	cert, _ := selfSigned(t)
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, name)
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	if err := errors.Join(os.WriteFile(path, both, 0o600), os.Chtimes(path, at, at)); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestPathsAreAskedFor(t *testing.T) {
@@ -167,45 +206,70 @@ func TestPathsAreAskedFor(t *testing.T) {
 }
 
 func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
-	dir := t.TempDir()
-	c := &certs{certFile: dir + "/cert.pem", keyFile: dir + "/key.pem"}
-	if _, err := c.get(nil); err == nil {
-		t.Error("a certificate out of nothing")
+	dir, at, told := t.TempDir(), time.Now().Add(-time.Hour), 0
+	path := writePair(t, dir, "pair.pem", at)
+	c := &certs{certFile: path, keyFile: path, notRenewed: func(error) { told++ }}
+	if err := c.look(); err != nil {
+		t.Fatal(err)
 	}
-	at := time.Now().Add(-time.Hour)
-	write := func() []byte {
+	shown := func(later bool) string {
 		t.Helper()
-		cert, _ := selfSigned(t)
-		key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+		if later {
+			c.looked = time.Time{}
+		}
+		cert, err := c.get(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		at = at.Add(time.Minute)
-		for name, block := range map[string]*pem.Block{
-			c.certFile: {Type: "CERTIFICATE", Bytes: cert.Certificate[0]}, c.keyFile: {Type: "PRIVATE KEY", Bytes: key},
-		} {
-			if err := errors.Join(os.WriteFile(name, pem.EncodeToMemory(block), 0o600), os.Chtimes(name, at, at)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return cert.Certificate[0]
+		return string(cert.Certificate[0])
 	}
-	want := func(why string, der []byte) {
-		t.Helper()
-		got, err := c.get(nil)
-		if err != nil || string(got.Certificate[0]) != string(der) {
-			t.Errorf("%s: %v", why, err)
-		}
+	first := shown(true)
+	writePair(t, dir, "pair.pem", at.Add(time.Minute))
+	if shown(false) != first {
+		t.Error("looked at again within a second")
 	}
-	first := write()
-	want("the first", first)
-	second := write()
-	want("looked at a moment ago", first)
-	c.looked = time.Time{}
-	want("changed", second)
-	if err := os.Remove(c.keyFile); err != nil {
+	second := shown(true)
+	if second == first {
+		t.Error("the old one goes on")
+	}
+	if err := os.WriteFile(path, []byte("half of a"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.looked = time.Time{}
-	want("in the middle of a change", second)
+	for range 3 {
+		if shown(true) != second || told != 1 {
+			t.Errorf("in the middle of a change: told %d times", told)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if shown(true) != second || told != 1 {
+		t.Errorf("without files: told %d times", told)
+	}
+	writePair(t, dir, "pair.pem", at.Add(2*time.Minute))
+	if third := shown(true); third == second || told != 1 {
+		t.Errorf("told %d times", told)
+	}
+	_ = os.Remove(path)
+	if shown(true); told != 2 {
+		t.Errorf("of a second time, told %d times", told)
+	}
+}
+
+// A listener goes on with the certificate that it has, and says so.
+func TestAListenerSaysThatItsCertificateIsNotRenewed(t *testing.T) {
+	path := writePair(t, t.TempDir(), "pair.pem", time.Now().Add(-time.Hour))
+	l, acc := serves(t, Config{CertFile: path, ClientTLS: &tls.Config{InsecureSkipVerify: true}}, anyPortS)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	c, err := transporttest.Dial(t.Context(), l.t, l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Abandon()
+	acc.Next(t, 0).Abandon()
+	if err := acc.WaitDegraded(t, 1); !errors.Is(err, os.ErrNotExist) || origins(err) != fault.Local {
+		t.Errorf("Degraded(%v)", err)
+	}
 }

@@ -15,7 +15,8 @@
 // The bytes of the conduit are the binary messages, one after another; where one ends means
 // nothing. Noise or TLS and a muxer go on top, over /wss too: the certificate is that of a host and
 // proves no peer. A text message is answered with close code 1003, a message that is too long with
-// 1009, frames that break the protocol with 1002.
+// 1009, frames that break the protocol with 1002, and too many frames without data (pings, empty
+// messages) with 1008.
 //
 // The library (gorilla/websocket, which go-libp2p speaks too) makes and reads frames and checks
 // them. It never sees the socket's writing side: what it writes goes into a bounded queue, so it
@@ -39,6 +40,7 @@
 //     /sni: a proxy that serves many hosts in the clear is not reached by a resolved name.
 //   - An address without /tcp, which stands for port 80 or 443, is not taken. Neither are HTTP/2
 //     (RFC 8441), compression, redirects and HTTP proxies.
-//   - Listeners are for WebSockets alone. A port that others share by its first bytes would hand a
-//     net.Conn, wrapped so that it gives these bytes again, to listener.serve.
+//   - Behind a reverse proxy every remote has the proxy's address, and limits that count by address
+//     take all of them for one: X-Forwarded-For is not believed.
+//   - A port is for WebSockets alone: see docs/adr/0009 for what sharing one with plain TCP takes.
 package websocket

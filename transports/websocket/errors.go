@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -23,9 +21,11 @@ type Error = fault.Error
 
 var (
 	// ErrNoCertificate: to listen on /wss takes a certificate in the Config.
-	ErrNoCertificate = errors.New("no certificate to listen with")
+	ErrNoCertificate = errors.New("no certificate to listen with: set CertFile and KeyFile, or TLS, in websocket.Config")
 	// ErrText: libp2p speaks in binary messages.
-	ErrText = errors.New("a text message")
+	ErrText = errors.New("a text message, where binary ones are spoken")
+	// ErrEmpty: the remote sends frames without data, pings among them, beyond all need.
+	ErrEmpty = errors.New("too many frames without data")
 	// ErrTooLong: a message is longer than Config.MaxMessage.
 	ErrTooLong = errors.New("a message is too long")
 	// ErrRefused: the answer to our request is none to a WebSocket's.
@@ -34,6 +34,7 @@ var (
 	errHeader       = errors.New("an HTTP header is too long")
 	errExtension    = errors.New("the answer has an extension that was not asked for")
 	errRemoteClosed = errors.New("the remote has closed the connection")
+	errGoodbye      = errors.New("the remote has closed the connection with code")
 	errQueueFull    = errors.New("the write queue is full")
 )
 
@@ -63,8 +64,6 @@ func (c *conn) readEnd(err error) error {
 	switch {
 	case c.isClosed():
 		return c.end(op, net.ErrClosed)
-	case errors.Is(err, websocket.ErrReadLimit):
-		return fail(fault.Limit, op, c.ends.Remote, ErrTooLong)
 	case c.wire.readErr != nil && !errors.Is(c.wire.readErr, io.EOF):
 		return c.end(op, c.wire.readErr) // the library keeps nothing of it but the text
 	case !errors.As(err, &ce):
@@ -79,7 +78,8 @@ func (c *conn) readEnd(err error) error {
 	case websocket.CloseAbnormalClosure:
 		return c.end(op, io.ErrUnexpectedEOF)
 	}
-	return fail(fault.Remote, op, c.ends.Remote, ce)
+	// What the remote says of it is for people to see.
+	return fail(fault.Remote, op, c.ends.Remote, fmt.Errorf("%w %d %q", errGoodbye, ce.Code, ce.Text))
 }
 
 // writeEnd is why a write failed.
@@ -106,8 +106,4 @@ func origin(err error) fault.Origin {
 		return fault.Limit
 	}
 	return fault.Remote
-}
-
-func noAnswer(d time.Duration) error {
-	return fmt.Errorf("no answer within %s: %w", d, os.ErrDeadlineExceeded)
 }

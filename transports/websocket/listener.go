@@ -2,10 +2,10 @@ package websocket
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
@@ -23,6 +23,7 @@ type listener struct {
 	nl     *net.TCPListener
 	addr   ma.Multiaddr
 	target target
+	tls    *tls.Config                  // nil: in the clear
 	accept func() (*net.TCPConn, error) // nl's, or a test's
 	stop   chan struct{}                // closed by Close
 
@@ -41,18 +42,19 @@ func (t *Transport) Listen(a ma.Multiaddr, sink conduit.AcceptSink) (conduit.Lis
 }
 
 func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*listener, error) {
+	l := &listener{t: t, sink: sink, stop: make(chan struct{})}
 	to, err := parse(a)
 	switch {
 	case err != nil:
 	case to.named:
 		err = ErrAddress
-	case to.secure && t.server == nil:
-		err = ErrNoCertificate
+	case to.secure:
+		l.tls, err = t.cfg.serverTLS(l.notRenewed)
 	}
 	if err != nil {
 		return nil, fail(fault.Local, "listen on", a, err)
 	}
-	lc := net.ListenConfig{KeepAliveConfig: t.keepAlive()}
+	lc := net.ListenConfig{KeepAliveConfig: sockets.KeepAlive(t.cfg.KeepAlive)}
 	lc.SetMultipathTCP(false)
 	nl, err := lc.Listen(context.Background(), to.network, to.address)
 	if err != nil {
@@ -62,13 +64,19 @@ func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*listener, 
 		}
 		return nil, fail(o, "listen on", a, err)
 	}
-	tl := nl.(*net.TCPListener)
-	addr, err := endpoint(tl.Addr(), to.suffix)
-	if err != nil {
-		_ = tl.Close()
+	l.nl, l.target = nl.(*net.TCPListener), to
+	l.accept = l.nl.AcceptTCP
+	if l.addr, err = endpoint(l.nl.Addr(), to.suffix); err != nil {
+		_ = l.nl.Close()
 		return nil, fail(fault.Local, "listen on", a, err)
 	}
-	return &listener{t: t, sink: sink, nl: tl, addr: addr, target: to, accept: tl.AcceptTCP, stop: make(chan struct{})}, nil
+	return l, nil
+}
+
+// notRenewed: the certificate's files have changed and there is none in them. The last one goes on,
+// until it is too old, so somebody should know.
+func (l *listener) notRenewed(err error) {
+	l.sink.Degraded(fail(fault.Local, "renew the certificate of", l.addr, err))
 }
 
 func (l *listener) start() {
@@ -110,41 +118,25 @@ func (l *listener) isClosed() bool {
 }
 
 func (l *listener) run() {
-	var p sockets.Patience
-	for {
-		nc, err := l.accept()
-		if err == nil {
-			p.Worked()
-			l.serve(nc)
-			continue
-		}
-		if !sockets.Temporary(err) {
-			l.failed(err)
-			return
-		}
-		if p.Spares(err) {
-			continue
-		}
-		wait, first := p.Failed(l.t.rt.Now())
-		if first {
-			l.sink.Degraded(fail(origin(err), "accept on", l.addr, err))
-		}
-		timer := time.NewTimer(wait)
-		select { // order-free: when both are ready, the next accept finds the listener closed
-		case <-timer.C:
-		case <-l.stop:
-			timer.Stop()
-			return
-		}
+	err := sockets.Accepting{
+		Accept: l.accept, Now: l.t.rt.Now, Stop: l.stop, Took: func(nc *net.TCPConn) { l.serve(nc) },
+		Degraded: func(err error) { l.sink.Degraded(fail(origin(err), "accept on", l.addr, err)) },
+	}.Run()
+	if err != nil {
+		l.failed(err)
 	}
 }
 
 // endpoints of an accepted connection. The remote's end is written as a socket's: its port is none
-// that could be dialled.
+// that could be dialled. A listener for one address spares each connection a copy of it.
 func (l *listener) endpoints(nc net.Conn) (conduit.Endpoints, error) {
-	local, err := endpoint(nc.LocalAddr(), l.target.suffix)
-	if err != nil {
-		return conduit.Endpoints{}, err
+	local := l.addr
+	bound, _ := l.nl.Addr().(*net.TCPAddr)
+	if a, ok := nc.LocalAddr().(*net.TCPAddr); !ok || !a.IP.Equal(bound.IP) || a.Zone != bound.Zone {
+		var err error
+		if local, err = endpoint(nc.LocalAddr(), l.target.suffix); err != nil {
+			return conduit.Endpoints{}, err
+		}
 	}
 	remote, err := endpoint(nc.RemoteAddr(), plainSuffix(l.target.secure))
 	return conduit.Endpoints{Local: local, Remote: remote, Direction: conduit.Inbound, Transport: name}, err

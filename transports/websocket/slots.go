@@ -18,7 +18,7 @@ type slots struct {
 type slot struct {
 	nc      net.Conn
 	network netip.Prefix
-	evicted bool
+	lost    bool // to another one, or with the listener
 	of      *listener
 }
 
@@ -30,7 +30,7 @@ func (s *slots) enter(of *listener, nc net.Conn) *slot {
 	if s.in = append(s.in, n); len(s.in) > s.max {
 		i := s.loser()
 		out = s.in[i]
-		out.evicted = true
+		out.lost = true
 		s.in = slices.Delete(s.in, i, i+1)
 	}
 	s.mu.Unlock()
@@ -58,18 +58,21 @@ func (s *slots) leave(n *slot) bool {
 	if i := slices.Index(s.in, n); i >= 0 {
 		s.in = slices.Delete(s.in, i, i+1)
 	}
-	return !n.evicted
+	return !n.lost
 }
 
 // close ends the handshakes of a listener.
 func (s *slots) close(of *listener) {
 	s.mu.Lock()
 	var out []net.Conn
-	for _, x := range s.in {
-		if x.of == of {
-			out = append(out, x.nc)
+	s.in = slices.DeleteFunc(s.in, func(x *slot) bool {
+		if x.of != of {
+			return false
 		}
-	}
+		x.lost = true
+		out = append(out, x.nc)
+		return true
+	})
 	s.mu.Unlock()
 	for _, nc := range out {
 		_ = nc.Close()

@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -23,10 +24,9 @@ const name = "websocket"
 
 // Transport dials and listens on WebSockets. It holds nothing that would have to be closed.
 type Transport struct {
-	rt     *actors.Runtime
-	cfg    Config
-	server *tls.Config // nil: no certificate
-	slots  slots
+	rt    *actors.Runtime
+	cfg   Config
+	slots slots
 }
 
 var _ conduit.Transport = (*Transport)(nil)
@@ -34,7 +34,7 @@ var _ conduit.Transport = (*Transport)(nil)
 // New makes the transport. Its goroutines are pumps of rt.
 func New(rt *actors.Runtime, cfg Config) *Transport {
 	cfg = cfg.withDefaults()
-	return &Transport{rt: rt, cfg: cfg, server: cfg.serverTLS(), slots: slots{max: cfg.Handshakes}}
+	return &Transport{rt: rt, cfg: cfg, slots: slots{max: cfg.Handshakes}}
 }
 
 // Name implements conduit.Transport.
@@ -100,14 +100,14 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (*conn, error) {
 		if callers { // the poller's clock was faster than the context's
 			return nil, fail(fault.Local, "dial", a, context.DeadlineExceeded)
 		}
-		return nil, fail(fault.Remote, "dial", a, noAnswer(t.cfg.DialTimeout))
+		return nil, fail(fault.Remote, "dial", a, sockets.NoAnswer(t.cfg.DialTimeout))
 	}
 	return nil, fail(origin(err), "dial", a, err)
 }
 
 // connect does what takes time: TCP, TLS, HTTP. The end of ctx ends all of it.
 func (t *Transport) connect(ctx context.Context, to target) (*conn, error) {
-	d := net.Dialer{KeepAliveConfig: t.keepAlive()}
+	d := net.Dialer{KeepAliveConfig: sockets.KeepAlive(t.cfg.KeepAlive)}
 	d.SetMultipathTCP(false)
 	nc, err := d.DialContext(ctx, to.network, to.address)
 	if err != nil {
@@ -164,11 +164,4 @@ func dialled(nc net.Conn, to target) (conduit.Endpoints, error) {
 	}
 	local, err := endpoint(nc.LocalAddr(), plainSuffix(to.secure))
 	return conduit.Endpoints{Local: local, Remote: remote, Direction: conduit.Outbound, Transport: name}, err
-}
-
-func (t *Transport) keepAlive() net.KeepAliveConfig {
-	if t.cfg.KeepAlive < 0 {
-		return net.KeepAliveConfig{Enable: false}
-	}
-	return net.KeepAliveConfig{Enable: true, Idle: t.cfg.KeepAlive}
 }

@@ -9,28 +9,35 @@ import (
 // length of the header; after that writes go to the queue and never block. The library's deadlines
 // mean nothing: those of the handshake are set on the socket, and there are no others.
 type wire struct {
-	nc      net.Conn // TCP, or TLS over it
-	queue   *queue   // nil in the handshake
-	left    int      // in the handshake: bytes that may still be read
-	readErr error    // the reader's: why the socket gave nothing more
+	nc    net.Conn // TCP, or TLS over it
+	queue *queue   // nil in the handshake
+	left  int      // in the handshake: bytes that may still be read
+
+	// The reader's:
+	toll    toll
+	readErr error // why there is nothing more
 }
 
 var _ net.Conn = (*wire)(nil)
 
 func (w *wire) Read(p []byte) (int, error) {
-	if w.queue == nil {
-		if w.left <= 0 {
-			w.readErr = errHeader
-			return 0, errHeader
-		}
+	shaking := w.queue == nil
+	switch {
+	case shaking && w.left <= 0:
+		w.readErr = errHeader
+	case shaking:
 		p = p[:min(len(p), w.left)]
+	case w.toll.over(w.queue.rt.Now):
+		w.readErr = ErrEmpty
+	}
+	if w.readErr != nil {
+		return 0, w.readErr
 	}
 	n, err := w.nc.Read(p)
-	if w.queue == nil {
+	if w.readErr = err; shaking {
 		w.left -= n
-	}
-	if err != nil {
-		w.readErr = err
+	} else {
+		w.toll.came(n)
 	}
 	return n, err
 }
