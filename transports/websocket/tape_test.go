@@ -55,8 +55,8 @@ func (t *tape) SetDeadline(time.Time) error      { return nil }
 func (t *tape) SetReadDeadline(time.Time) error  { return nil }
 func (t *tape) SetWriteDeadline(time.Time) error { return nil }
 
-// upgrade is a listener's part in the handshake with a tape.
-func (tr *Transport) upgrade(tp *tape) (*conn, error) {
+// upgrades is a listener's part in the handshake with a tape.
+func upgrades(tr *Transport, tp *tape) (*conn, error) {
 	w := &wire{nc: tp, left: maxHeader}
 	ws, err := (&listener{t: tr}).upgrade(w, bufio.NewReadWriter(bufio.NewReaderSize(w, frameRead), bufio.NewWriterSize(w, frameRead)))
 	if err != nil {
@@ -80,7 +80,7 @@ func plays(tb testing.TB, tr *Transport, dialled bool, frames []byte) (*conn, *t
 	} else {
 		tp.parts = append([][]byte{[]byte(asked + upgrading + "\r\n")}, tp.parts...)
 		var err error
-		if c, err = tr.upgrade(tp); err != nil {
+		if c, err = upgrades(tr, tp); err != nil {
 			tb.Fatal(err)
 		}
 	}
