@@ -18,7 +18,7 @@ func TCP(rt *actors.Runtime) (conduit.Transport, error) {
 }
 
 // WebSocket is the transport for /tcp with /ws, and dials /wss. Listening on /wss takes a certificate:
-// see websocket.Config.
+// websocket.Config{CertFile: "cert.pem", KeyFile: "key.pem"}.Transport.
 func WebSocket(rt *actors.Runtime) (conduit.Transport, error) {
 	return websocket.New(rt, websocket.Config{}), nil
 }

@@ -12,9 +12,7 @@ import (
 	"time"
 
 	troupe "github.com/troupe-p2p/troupe"
-	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/protocols/echo"
-	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
@@ -42,9 +40,7 @@ func TestASecureWebSocketIsDialledByName(t *testing.T) {
 	over := func(ws websocket.Config, listen ...string) func(*troupe.Config) {
 		return func(cfg *troupe.Config) {
 			cfg.Listen = listen
-			cfg.Transports = []troupe.Transport{func(rt *actors.Runtime) (conduit.Transport, error) {
-				return websocket.New(rt, ws), nil
-			}}
+			cfg.Transports = []troupe.Transport{ws.Transport}
 		}
 	}
 	server := newNode(t, over(websocket.Config{

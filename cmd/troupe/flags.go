@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/addrs"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -58,6 +59,11 @@ func parseSecurity(s string) ([]troupe.Security, error) {
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// transports are what every command speaks. A certificate is for listening on /wss.
+func transports(cert, key string) []troupe.Transport {
+	return []troupe.Transport{troupe.TCP, websocket.Config{CertFile: cert, KeyFile: key}.Transport}
 }
 
 // parseAddrs reads the multiaddrs of a flag.

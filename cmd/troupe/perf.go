@@ -109,7 +109,7 @@ func (f perfFlags) plan(args []string) (*perfRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.cfg.DialTimeout = f.timeout
+	p.cfg.DialTimeout, p.cfg.Transports = f.timeout, transports("", "")
 	p.cfg.Security, err = parseSecurity(f.security)
 	return p, err
 }

@@ -102,5 +102,6 @@ func (f pingFlags) plan(addr string) (*pinger, error) {
 	}
 	p.cfg.Security, err = parseSecurity(f.security)
 	p.cfg.NoEarlyMuxer, p.cfg.DialTimeout = f.lateMuxer, f.timeout
+	p.cfg.Transports = transports("", "")
 	return p, err
 }

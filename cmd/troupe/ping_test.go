@@ -129,6 +129,22 @@ func TestPingThatIsInterrupted(t *testing.T) {
 	}
 }
 
+func TestPingOverAWebSocket(t *testing.T) {
+	n := upWith(t, t.TempDir(), "up", "--json", "--ephemeral", "--listen", "/ip4/127.0.0.1/tcp/0/ws")
+	if !strings.Contains(n.addr, "/ws/p2p/") {
+		t.Fatalf("it listens on %s", n.addr)
+	}
+	code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1")
+	if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 || e.str("transport") != "ws" {
+		t.Errorf("exit %d, %q, %s", code, out, errs)
+	}
+	n.stop(t, syscall.SIGTERM)
+	code, out, errs = finish(t, t.TempDir(), "up", "--json", "--ephemeral", "--listen", "/ip4/127.0.0.1/tcp/0/tls/ws", "--cert", "no/file")
+	if code != exitFailed || len(out) != 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "no/file") {
+		t.Errorf("without a certificate: exit %d, %q, %q", code, out, errs)
+	}
+}
+
 func TestPingTellsWhatIsLost(t *testing.T) {
 	n := bringUp(t)
 	p := start(t, t.TempDir(), "ping", n.addr, "--json", "--count", "3", "--interval", "300ms", "--timeout", "2s")

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/inspect"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -20,6 +21,7 @@ import (
 // upFlags are the flags of up as they were given.
 type upFlags struct {
 	listen, announce, noAnnounce []string
+	cert, certKey                string
 	identity                     string
 	ephemeral                    bool
 	inspect, inspectToken        string
@@ -66,6 +68,8 @@ func newUp() *cobra.Command {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringArrayVar(&f.listen, "listen", nil, "`MULTIADDR` to listen on; may be repeated (default /ip4/0.0.0.0/tcp/0)")
+	fs.StringVar(&f.cert, "cert", "", "`FILE` with the certificate to listen on /tls/ws with, read again when it changes")
+	fs.StringVar(&f.certKey, "cert-key", "", "`FILE` with its key (default: that of --cert)")
 	fs.StringVar(&f.identity, "identity", "", identityHelp)
 	fs.BoolVar(&f.ephemeral, "ephemeral", false, "use an identity that is gone with the process")
 	fs.StringVar(&f.inspect, "inspect", "", "show the tree and metrics over HTTP at `HOST:PORT`; troupe tree looks at 127.0.0.1:4002 first")
@@ -87,12 +91,21 @@ func (f upFlags) plan() (*upPlan, error) {
 	if f.identity != "" && f.ephemeral {
 		return nil, fmt.Errorf("--identity and --ephemeral exclude each other")
 	}
+	if f.cert == "" && f.certKey != "" {
+		return nil, fmt.Errorf("--cert-key is of no use without --cert")
+	}
+	p.cfg.Transports = transports(f.cert, f.certKey)
 	if len(f.listen) == 0 {
 		f.listen = []string{"/ip4/0.0.0.0/tcp/0"}
 	}
 	var err error
 	if p.at, err = parseAddrs("listen", f.listen); err != nil {
 		return nil, err
+	}
+	for i, a := range p.at {
+		if addrs.Transport(a) == "wss" && f.cert == "" {
+			return nil, fmt.Errorf("--listen %q: needs --cert", f.listen[i])
+		}
 	}
 	if _, err = parseAddrs("announce", f.announce); err != nil {
 		return nil, err

@@ -41,6 +41,8 @@ func TestWrongUsageIsOneLineAndExit2(t *testing.T) {
 		{"up --listen example.com", `troupe up: --listen "example.com": `},
 		{"up --announce x", `troupe up: --announce "x": `},
 		{"up --no-announce /ip4", `troupe up: --no-announce "/ip4": `},
+		{"up --listen /ip4/127.0.0.1/tcp/0/wss", `troupe up: --listen "/ip4/127.0.0.1/tcp/0/wss": needs --cert; `},
+		{"up --cert-key f", `troupe up: --cert-key is of no use without --cert; `},
 		{"up --identity f --ephemeral", `troupe up: --identity and --ephemeral exclude each other; `},
 		{"up --identity=", `troupe up: --identity is empty; `},
 		{"up --inspect=", `troupe up: --inspect is empty; `},
