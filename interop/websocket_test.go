@@ -17,6 +17,10 @@ func TestSmokeSecureWebSocketGo(t *testing.T) {
 	overWebSocket(t, "go", "/tls/ws", harness.Certificate(t))
 }
 
+func TestSmokeSecureWebSocketJS(t *testing.T) {
+	overWebSocket(t, "js", "/tls/ws", harness.Certificate(t))
+}
+
 func overWebSocket(t *testing.T, foreign, over, cert string) {
 	const (
 		bytes = 8 << 20

@@ -20,7 +20,7 @@ type PeerConfig struct {
 	NoEarly  bool   // leave the muxer to multistream
 	Listen   bool   // on a free port of 127.0.0.1
 	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets
-	Cert     string // of Certificate, for "/tls/ws" at both ends; not "js"
+	Cert     string // of Certificate, for "/tls/ws" at both ends
 }
 
 func (c PeerConfig) String() string {
@@ -64,6 +64,7 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 		args = append(args, "--listen", "/ip4/127.0.0.1/tcp/0"+cfg.Over)
 	}
 	var path string
+	var env []string
 	switch or(cfg.Kind, "go") {
 	case "go":
 		path = binary(tb, "gopeer")
@@ -79,12 +80,15 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 			tb.Fatal(err)
 		}
 		args = append([]string{dir + "/jspeer/main.js"}, args...)
+		if cfg.Cert != "" { // its WebSockets trust what node trusts, and take no other option
+			env = append(env, "NODE_EXTRA_CA_CERTS="+cfg.Cert)
+		}
 	default:
 		tb.Fatalf("unknown kind of peer %q: go, js or troupe", cfg.Kind)
 	}
 	p := &Peer{Kind: or(cfg.Kind, "go"), waiting: map[int]chan control.Reply{}}
 	ready := make(chan control.Reply, 1)
-	p.Proc = start(tb, cfg.String(), path, args, nil, func(line []byte) { p.heard(tb, line, ready) })
+	p.Proc = start(tb, cfg.String(), path, args, env, func(line []byte) { p.heard(tb, line, ready) })
 	select {
 	case r := <-ready:
 		p.ID, p.Addrs = r.Peer, r.Addrs

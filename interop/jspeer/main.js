@@ -13,6 +13,7 @@ const { values: flags } = parseArgs({
     listen: { type: 'string', default: '' },
     security: { type: 'string', default: 'both' },
     key: { type: 'string', default: 'ed25519' },
+    cert: { type: 'string', default: '' },
     'no-early': { type: 'boolean', default: false }
   }
 })
@@ -39,6 +40,7 @@ const peer = await startNode({
   listen: flags.listen === '' ? [] : flags.listen.split(','),
   security: flags.security,
   key: flags.key,
+  cert: flags.cert,
   noEarly: flags['no-early']
 })
 print({ event: 'ready', peer: peer.node.peerId.toString(), addrs: peer.node.getMultiaddrs().map(String) })

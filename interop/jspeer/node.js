@@ -1,5 +1,6 @@
 // The node itself: TCP and WebSockets, the wanted security, yamux, identify and ping, and the test
 // protocols. It refuses nothing, because the limits under test are Troupe's.
+import { readFileSync } from 'node:fs'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { identify, identifyPush } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
@@ -14,7 +15,8 @@ import { serve } from './serve.js'
 const KEY_TYPES = { ed25519: 'Ed25519', secp256k1: 'secp256k1', ecdsa: 'ECDSA', rsa: 'RSA' }
 const RSA_BITS = 2048
 
-export async function startNode ({ listen, security, key, noEarly }) {
+// cert is a file with a certificate and its key, to show over /tls/ws.
+export async function startNode ({ listen, security, key, cert, noEarly }) {
   if (KEY_TYPES[key] == null) {
     throw new Error(`unknown key type ${key}: ed25519, secp256k1, ecdsa or rsa`)
   }
@@ -22,13 +24,14 @@ export async function startNode ({ listen, security, key, noEarly }) {
   if (encrypters == null) {
     throw new Error(`unknown security ${security}: noise, tls or both`)
   }
+  const shown = cert === '' ? undefined : readFileSync(cert)
   // By peer and direction: whether the last handshake agreed on the muxer too.
   const early = new Map()
   const node = await createLibp2p({
     privateKey: await generateKeyPair(KEY_TYPES[key], key === 'rsa' ? RSA_BITS : undefined),
     nodeInfo: { name: 'jspeer', userAgent: 'jspeer/1' },
     addresses: { listen },
-    transports: [tcp(), webSockets()],
+    transports: [tcp(), webSockets({ https: { cert: shown, key: shown } })],
     connectionEncrypters: encrypters.map((make) => watched(make, early, noEarly)),
     streamMuxers: [yamux()],
     // One stream at a time, the default, is refused while the last one is still closing.

@@ -17,11 +17,9 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe"
-	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/protocols/echo"
 	"github.com/troupe-p2p/troupe/protocols/perf"
-	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"go.uber.org/zap"
 
@@ -93,9 +91,7 @@ func secureWebSocket(file string) (troupe.Transport, error) {
 	}
 	trusted := x509.NewCertPool()
 	trusted.AddCert(cert.Leaf)
-	return func(rt *actors.Runtime) (conduit.Transport, error) {
-		return websocket.New(rt, websocket.Config{CertFile: file, KeyFile: file, ClientTLS: &tls.Config{RootCAs: trusted}}), nil
-	}, nil
+	return websocket.Config{CertFile: file, ClientTLS: &tls.Config{RootCAs: trusted}}.Transport, nil
 }
 
 // peerProgram is one Troupe node and what has been heard of its peers.
