@@ -33,8 +33,10 @@
 // Limits that remain:
 //
 //   - An idle connection holds the library's read buffer of 1 KiB, and its reader's stack is not
-//     put to rest as that of package tcp is.
-//   - A reader in the middle of a message holds its buffer until more of it comes.
+//     put to rest as that of package tcp is: 6 to 8 KB in all, and 12 KB over TLS (BenchmarkIdle).
+//     There crypto/tls keeps a buffer for the largest record that has come, of up to 17 KB.
+//   - A reader in the middle of a message holds its buffer, 64 KiB at most, until more of it comes.
+//   - Nobody here hears of a remote that fails in TLS or in its request: it was told, or was silent.
 //   - Over TLS each write takes a trip through the pump.
 //   - The request's Host is an IP address unless the address carries a name when it gets here, or
 //     /sni: a proxy that serves many hosts in the clear is not reached by a resolved name.
