@@ -46,7 +46,8 @@ var archPolicy = []archRow{
 	{"protocols/*/*", aCore, archForCores},
 
 	{"transports/internal/...", anAdapter, []string{"internal/...", "identity", "addrs", "transports/conduit"}},
-	{"transports/memory", aNearby, archForAdapters}, // the one transport of simulated networks
+	{"transports/memory", aNearby, archForAdapters},                                         // the one transport of simulated networks
+	{"transports/quic", anAdapter, append([]string{"negotiation/tls"}, archForAdapters...)}, // its handshake is TLS
 	{"transports/*", anAdapter, archForAdapters},
 	{"negotiation/tls", anAdapter, archForAdapters}, // crypto/tls cannot be pure
 

@@ -27,6 +27,7 @@ import (
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/transports/dnsaddr"
 	"github.com/troupe-p2p/troupe/transports/memory"
+	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/tcp"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
@@ -71,6 +72,7 @@ func Bounds() []Bound {
 		perfcore.Bounds,
 		pingcore.Bounds,
 		plaintext.Bounds,
+		quic.Bounds,
 		tcp.Bounds,
 		tls.Bounds,
 		upgrade.Bounds,

@@ -190,6 +190,19 @@ func boundTests() map[string]boundTest {
 			"transports/tcp: bytes of one read",
 			"transports/websocket: bytes of one read",
 		},
+		{"transports/quic", "TestBytesThatWaitToBeSentAreBounded"}: {
+			"transports/quic: bytes of one stream that wait to be sent",
+		},
+		{"transports/quic", "TestHandshakesUnderWayAreBounded"}: {
+			"transports/quic: inbound handshakes under way on one socket",
+		},
+		{"transports/quic", "TestTransportKeepsTheContract"}: {
+			"transports/quic: bytes of one stream that nobody has read",
+			"transports/quic: streams that a remote has open on one connection",
+		},
+		{"transports/quic", "TestUnreadBytesOfAConnectionAreBounded"}: {
+			"transports/quic: bytes of one connection that nobody has read",
+		},
 		{"transports/websocket", "TestAFloodOfFramesWithoutDataEndsTheConnection"}: {
 			"transports/websocket: bytes without data at once",
 		},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -121,6 +122,29 @@ func ExampleMemoryMuxed() {
 	fmt.Println(node.ID() == id, err)
 	// Output:
 	// true <nil>
+}
+
+// A node that speaks QUIC beside TCP. The key is the node's own.
+func ExampleQUIC() {
+	key, err := identity.GenerateKey(identity.Ed25519, rand.Reader)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	node, err := troupe.New(troupe.Config{
+		Key:        key,
+		Listen:     []string{"/ip4/127.0.0.1/udp/0/quic-v1"},
+		Transports: []troupe.Transport{troupe.QUIC(key), troupe.TCP},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = node.Close(context.Background()) }()
+
+	fmt.Println(strings.HasSuffix(node.ListenAddrs()[0].String(), "/quic-v1"))
+	// Output:
+	// true
 }
 
 // A Config that cannot work is refused with the name of the field.

@@ -5,6 +5,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/memory"
+	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/tcp"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
@@ -21,6 +22,14 @@ func TCP(rt *actors.Runtime) (conduit.Transport, error) {
 // websocket.Config{CertFile: "cert.pem", KeyFile: "key.pem"}.Transport.
 func WebSocket(rt *actors.Runtime) (conduit.Transport, error) {
 	return websocket.New(rt, websocket.Config{}), nil
+}
+
+// QUIC is the transport for /ip4 and /ip6 with /udp and /quic-v1. key is the node's Config.Key: it
+// is proven inside of QUIC's own handshake, and Config.Security has no say there.
+func QUIC(key identity.PrivateKey) Transport {
+	return func(rt *actors.Runtime) (conduit.Transport, error) {
+		return quic.New(rt, quic.Config{Key: key}), nil
+	}
 }
 
 // MemoryHub is where nodes of one process meet under /memory addresses.

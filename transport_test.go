@@ -15,17 +15,19 @@ import (
 // that share a runtime.
 func TestNodesMeetOverEveryTransport(t *testing.T) {
 	hub, muxed := troupe.NewMemoryHub(), troupe.NewMemoryHub()
-	tcp := func(identity.PublicKey) troupe.Transport { return troupe.TCP }
-	ws := func(identity.PublicKey) troupe.Transport { return troupe.WebSocket }
+	tcp := func(identity.PrivateKey) troupe.Transport { return troupe.TCP }
+	ws := func(identity.PrivateKey) troupe.Transport { return troupe.WebSocket }
 	for _, c := range []struct {
 		name, listen string
-		transport    func(identity.PublicKey) troupe.Transport
+		transport    func(identity.PrivateKey) troupe.Transport
 	}{
 		{"tcp", "/ip4/127.0.0.1/tcp/0", tcp},
 		{"tcp6", "/ip6/::1/tcp/0", tcp},
 		{"websocket", "/ip4/127.0.0.1/tcp/0/ws", ws},
-		{"memory", "/memory/7", func(identity.PublicKey) troupe.Transport { return troupe.Memory(hub) }},
-		{"memory, muxed", "/memory/8", func(k identity.PublicKey) troupe.Transport { return troupe.MemoryMuxed(muxed, k) }},
+		{"quic", "/ip4/127.0.0.1/udp/0/quic-v1", troupe.QUIC},
+		{"quic6", "/ip6/::1/udp/0/quic-v1", troupe.QUIC},
+		{"memory", "/memory/7", func(identity.PrivateKey) troupe.Transport { return troupe.Memory(hub) }},
+		{"memory, muxed", "/memory/8", func(k identity.PrivateKey) troupe.Transport { return troupe.MemoryMuxed(muxed, k.Public()) }},
 	} {
 		for _, shared := range []bool{false, true} {
 			name := c.name
@@ -51,7 +53,7 @@ func TestNodesMeetOverEveryTransport(t *testing.T) {
 					}
 					return func(cfg *troupe.Config) {
 						cfg.Key, cfg.Listen, cfg.Runtime = key, listen, rt
-						cfg.Transports = []troupe.Transport{c.transport(key.Public())}
+						cfg.Transports = []troupe.Transport{c.transport(key)}
 					}
 				}
 				server := newNode(t, over(c.listen))

@@ -1,0 +1,125 @@
+package quic
+
+import (
+	"io"
+	"time"
+
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/bound"
+
+	quicgo "github.com/quic-go/quic-go"
+)
+
+// Config of the transport. Key is required; the rest of the zero value works.
+type Config struct {
+	// Key is the identity that remotes get proven.
+	Key identity.PrivateKey
+	// MaxStreams is how many streams a remote may have open on one connection. Default 256.
+	MaxStreams int
+	// StreamWindow and ConnWindow are how many bytes a remote may send that nobody has read: on
+	// one stream, and on all streams of one connection. They begin with 512 KiB and grow while
+	// the reader is fast. Default 10 MB and 15 MB.
+	StreamWindow, ConnWindow int
+	// ReadBuffer is the most that one Offer carries, in bytes. Default 64 KiB. Reads begin with
+	// 4 KiB and grow when they are filled.
+	ReadBuffer int
+	// SendBuffer is how many bytes TryWrite keeps for each stream; as many again may be on their
+	// way to the QUIC stack. Default 64 KiB.
+	SendBuffer int
+	// HalfOpen is how many inbound handshakes may be under way on one socket. From half of it
+	// on, a remote has to prove its address first (Retry). Default 256.
+	HalfOpen int
+	// HandshakeTimeout bounds the silence during a handshake; all of it may take twice as long.
+	// Default 5 s.
+	HandshakeTimeout time.Duration
+	// IdleTimeout ends a connection from which nothing comes. Default 30 s.
+	IdleTimeout time.Duration
+	// KeepAlive is how long a connection is silent before it is probed. Default 15 s; negative
+	// turns probing off.
+	KeepAlive time.Duration
+	// KeyLog gets the secrets of all connections, for those who look at captured packets.
+	// Default: nobody gets them.
+	KeyLog io.Writer
+}
+
+const (
+	// DefaultMaxStreams and the windows are go-libp2p's.
+	DefaultMaxStreams   = 256
+	DefaultStreamWindow = 10 << 20
+	DefaultConnWindow   = 15 << 20
+	// DefaultReadBuffer is package tcp's.
+	DefaultReadBuffer = 64 << 10
+	// DefaultSendBuffer keeps the QUIC stack busy while a writer is woken.
+	DefaultSendBuffer = 64 << 10
+	// DefaultHalfOpen is what a quiet node never reaches: a handshake takes milliseconds.
+	DefaultHalfOpen = 256
+	// DefaultHandshakeTimeout is quic-go's.
+	DefaultHandshakeTimeout = 5 * time.Second
+	// DefaultIdleTimeout and DefaultKeepAlive are go-libp2p's.
+	DefaultIdleTimeout = 30 * time.Second
+	DefaultKeepAlive   = 15 * time.Second
+
+	// firstWindow is what windows begin with: quic-go's own.
+	firstWindow = 512 << 10
+	// maxDirect is how many bytes of a stream go to the QUIC stack without a pump, until a pump
+	// has seen it take more: quic-go does not say how much of them it still holds.
+	maxDirect = 16 << 10
+	// maxReason bounds what we tell a remote about a close, so that it fits into one packet.
+	maxReason = 256
+)
+
+func (c Config) withDefaults() Config {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&c.MaxStreams, DefaultMaxStreams)
+	def(&c.StreamWindow, DefaultStreamWindow)
+	def(&c.ConnWindow, DefaultConnWindow)
+	def(&c.ReadBuffer, DefaultReadBuffer)
+	def(&c.SendBuffer, DefaultSendBuffer)
+	def(&c.HalfOpen, DefaultHalfOpen)
+	if c.HandshakeTimeout <= 0 {
+		c.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	if c.IdleTimeout <= 0 {
+		c.IdleTimeout = DefaultIdleTimeout
+	}
+	if c.KeepAlive == 0 {
+		c.KeepAlive = DefaultKeepAlive
+	}
+	return c
+}
+
+// quic is the part of it that is for the QUIC stack.
+func (c Config) quic() *quicgo.Config {
+	return &quicgo.Config{
+		Versions:                       []quicgo.Version{quicgo.Version1},
+		HandshakeIdleTimeout:           c.HandshakeTimeout,
+		MaxIdleTimeout:                 c.IdleTimeout,
+		KeepAlivePeriod:                max(c.KeepAlive, 0),
+		InitialStreamReceiveWindow:     uint64(min(firstWindow, c.StreamWindow)),
+		MaxStreamReceiveWindow:         uint64(c.StreamWindow),
+		InitialConnectionReceiveWindow: uint64(min(firstWindow+firstWindow/2, c.ConnWindow)),
+		MaxConnectionReceiveWindow:     uint64(c.ConnWindow),
+		MaxIncomingStreams:             int64(c.MaxStreams),
+		MaxIncomingUniStreams:          -1,
+	}
+}
+
+// Bounds lists what a remote can fill, at the default Config.
+func Bounds() []bound.Bound {
+	return []bound.Bound{
+		{Name: "transports/quic: streams that a remote has open on one connection", Cap: DefaultMaxStreams,
+			Attack: "endless streams"},
+		{Name: "transports/quic: bytes of one stream that nobody has read", Cap: DefaultStreamWindow,
+			Attack: "a sender faster than the owner"},
+		{Name: "transports/quic: bytes of one connection that nobody has read", Cap: DefaultConnWindow,
+			Attack: "many streams that nobody reads"},
+		{Name: "transports/quic: bytes of one stream that wait to be sent", Cap: 2*DefaultSendBuffer + maxDirect,
+			Attack: "questions whose answers are not read"},
+		{Name: "transports/quic: inbound handshakes under way on one socket", Cap: DefaultHalfOpen,
+			Attack: "first packets from made-up addresses"},
+	}
+}

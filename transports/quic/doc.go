@@ -1,0 +1,47 @@
+// Package quic carries Muxed conduits over QUIC version 1 (RFC 9000) with libp2p's TLS certificates.
+//
+//	/ip4/A/udp/P/quic-v1   /ip6/A/udp/P/quic-v1   /ip6zone/Z/ip6/A/udp/P/quic-v1
+//
+//	socket  one for each address that is listened on, shared with the dials that leave from there;
+//	        one for each family for dials without a listener; closed with its last user
+//	accept  pump: first flight -> pump: handshake -> AcceptSink.Accepted
+//	dial    pump: source address -> handshake, the remote's certificate verified in it -> done
+//	stream  pump: a stream of the remote -> MuxedSink.Accepted
+//	open    OpenStream now, or pump: wait for the remote's grant, keep the stream -> CanOpen
+//	read    pump for each bound stream: wait for bytes -> wait for a credit -> borrow -> Offer
+//	write   TryWrite: a few bytes go to the QUIC stack at once; more are kept, up to SendBuffer, and
+//	        written by a pump that ends when nothing is left
+//	end     the context of the connection -> pump: Reset of each stream, then Ended
+//
+// The QUIC stack is quic-go. 0-RTT, unidirectional streams and datagrams are off, and there are no
+// session tickets: a resumed session shows no certificate.
+//
+// What a sink can rely on, beside the contract of package conduit:
+//
+//   - The calls for one connection, those of its streams among them, come one at a time.
+//   - Nothing is told of a stream behind its Reset, and nothing of the conduit behind its Ended.
+//   - Codes of the remote that need more than 32 bits are told as 0xffffffff.
+//   - RESET_STREAM ends the stream in both directions; STOP_SENDING alone ends ours, which the next
+//     TryWrite tells, after a Writable if one was owed.
+//
+// Limits that remain:
+//
+//   - A panic in a goroutine of quic-go ends the process. A connection has two of them, a socket and
+//     a listener two each.
+//   - A bound stream holds a goroutine as long as the remote may send: quic-go's reads block.
+//   - Connections share the socket of their listener. When the listener closes, the port stays taken
+//     until the last of them ends, but for a listener of the same transport, which gets it back.
+//   - A dial leaves from a listener's socket only if that is bound to the address that the route
+//     starts from, or to all. One connection's path never changes: there is no migration.
+//   - A reader without credit that has unread bytes is told of an end behind them, but a reset drops
+//     what was not read. Behind CloseRead, a reset of the remote shows only in the next TryWrite.
+//   - A stream that was opened for CanOpen and is never used shows to the remote, empty, once a later
+//     one is. OpenStream takes it first.
+//   - A dialled connection that is closed within the first quarter of a second ends up to that much
+//     later, if the remote's stack does not confirm handshakes with a token.
+//   - Path costs: one descriptor and four goroutines a socket that listens, two goroutines a connection
+//     beside the one that accepts its streams.
+//   - A dial to a port where nobody is waits for the handshake's timeout, as QUIC knows no refusal.
+//   - quic-go logs one line when the system grants it small socket buffers;
+//     QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING=true in the environment silences it.
+package quic
