@@ -11,6 +11,9 @@ import (
 	"github.com/troupe-p2p/troupe/interop/control"
 )
 
+// QUIC is for PeerConfig.Over.
+const QUIC = "/quic-v1"
+
 // PeerConfig chooses a peer. The zero value is a go-libp2p node that listens nowhere,
 // offers Noise and TLS and has an Ed25519 key.
 type PeerConfig struct {
@@ -19,7 +22,7 @@ type PeerConfig struct {
 	Key      string // "ed25519" (default), "secp256k1", "ecdsa" or "rsa"
 	NoEarly  bool   // leave the muxer to multistream
 	Listen   bool   // on a free port of 127.0.0.1
-	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets
+	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets, or QUIC, which is not for js
 	Cert     string // of Certificate, for "/tls/ws" at both ends
 }
 
@@ -61,7 +64,11 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 		args = append(args, "--cert", cfg.Cert)
 	}
 	if cfg.Listen {
-		args = append(args, "--listen", "/ip4/127.0.0.1/tcp/0"+cfg.Over)
+		port := "tcp"
+		if cfg.Over == QUIC {
+			port = "udp"
+		}
+		args = append(args, "--listen", "/ip4/127.0.0.1/"+port+"/0"+cfg.Over)
 	}
 	var path string
 	var env []string

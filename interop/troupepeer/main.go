@@ -71,6 +71,7 @@ func run(listen, security, key, cert string, noEarly bool) error {
 	if cfg.Key, err = identity.GenerateKey(t, rand.Reader); err != nil {
 		return err
 	}
+	cfg.Transports = append(cfg.Transports, troupe.QUIC(cfg.Key))
 	logs := zap.NewDevelopmentConfig()
 	logs.OutputPaths = []string{"stderr"}
 	if cfg.Logger, err = logs.Build(); err != nil {
