@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/troupe-p2p/troupe/internal/bucket"
 )
 
 // Role is the end of the connection that a Session is.
@@ -63,8 +65,8 @@ type Session struct {
 	goAway   *Header
 
 	rtt      time.Duration
-	control  bucket
-	rapid    bucket
+	control  bucket.Bucket
+	rapid    bucket.Bucket
 	late     late
 	refusals int
 	earned   int
@@ -94,8 +96,8 @@ func NewShared(cfg *Config, role Role, now time.Time) *Session {
 		windowBudget: cfg.WindowBudget,
 		controlq:     queue{k: controlQueue},
 		dataq:        newLines(),
-		control:      newBucket(cfg.ControlBurst, cfg.ControlRate, now),
-		rapid:        newBucket(cfg.ResetBurst, cfg.ResetRate, now),
+		control:      bucket.New(cfg.ControlBurst, cfg.ControlRate, now),
+		rapid:        bucket.New(cfg.ResetBurst, cfg.ResetRate, now),
 	}
 	if role == Server {
 		s.nextID = 2

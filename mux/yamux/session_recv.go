@@ -86,7 +86,7 @@ func (s *Session) recvSYN(h Header, st *stream) {
 		s.fail(ErrWindowExceeded)
 	case h.Flags&FlagRST != 0: // opened and reset in one frame: nothing to make
 		s.skipBody(h)
-		if !s.rapid.take(1, s.now) {
+		if !s.rapid.Take(1, s.now) {
 			s.fail(ErrResetFlood)
 		}
 	case s.draining:
@@ -225,7 +225,7 @@ func (s *Session) recvReset(st *stream, code uint32) {
 	young := st.inbound && s.now.Sub(st.opened) < rapidResetAge
 	s.events.push(Event{Kind: StreamReset, ID: st.id, Code: code, Remote: true})
 	s.drop(st)
-	if young && !s.rapid.take(1, s.now) {
+	if young && !s.rapid.Take(1, s.now) {
 		s.fail(ErrResetFlood)
 	}
 }
