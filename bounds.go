@@ -27,7 +27,6 @@ import (
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/transports/dnsaddr"
 	"github.com/troupe-p2p/troupe/transports/memory"
-	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/tcp"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
@@ -37,7 +36,8 @@ import (
 type Bound = bound.Bound
 
 // Bounds is the bound registry: every container of the node that a remote can fill, by name, with
-// the caps of the zero Config.
+// the caps of the zero Config. Transports that this package does not link have lists of their own, such
+// as quic.Bounds.
 func Bounds() []Bound {
 	all := []Bound{
 		{Name: "request: bytes of a message", Cap: defaultMaxSize,
@@ -72,7 +72,6 @@ func Bounds() []Bound {
 		perfcore.Bounds,
 		pingcore.Bounds,
 		plaintext.Bounds,
-		quic.Bounds,
 		tcp.Bounds,
 		tls.Bounds,
 		upgrade.Bounds,

@@ -2,17 +2,23 @@ package troupe_test
 
 import (
 	"go/ast"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	troupe "github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/transports/quic"
 )
+
+// allBounds is the registry, with the lists of the transports that the node does not link.
+func allBounds() []troupe.Bound { return slices.Concat(troupe.Bounds(), quic.Bounds()) }
 
 func TestBoundRegistryNamesEachBoundOnceWithItsCapAndItsAttack(t *testing.T) {
 	seen := map[string]bool{}
-	for _, b := range troupe.Bounds() {
+	for _, b := range allBounds() {
 		where, what, ok := strings.Cut(b.Name, ": ")
 		if !ok || where == "" || what == "" || seen[b.Name] {
 			t.Errorf("%q is not one name of a place and what it holds", b.Name)
@@ -32,9 +38,9 @@ func TestBoundRegistryHasEveryPackage(t *testing.T) {
 		if p.path != "." {
 			continue
 		}
-		for _, f := range p.files {
-			if f.name == "bounds.go" {
-				listed = boundedPackages(f.syntax)
+		for _, f := range slices.Concat(p.files, p.tests) {
+			if f.name == "bounds.go" || f.name == "bounds_test.go" {
+				maps.Copy(listed, boundedPackages(f.syntax))
 			}
 		}
 	}
@@ -88,7 +94,7 @@ type boundTest struct{ pkg, name string }
 // by a test of that package, which has to be there.
 func TestBoundsHoldAgainstAHundredTimesTheirCaps(t *testing.T) {
 	drivers, elsewhere := boundDrivers(), boundTests()
-	for _, b := range troupe.Bounds() {
+	for _, b := range allBounds() {
 		drive, own := drivers[b.Name], elsewhere[b.Name]
 		switch {
 		case drive == nil && own == boundTest{}:

@@ -118,9 +118,8 @@ func newFake(t *testing.T, onData func(conduit.Muxed, conduit.MuxedStream), edit
 // newMuxedNode makes a node over conduits that carry streams by themselves, as QUIC's do.
 func newMuxedNode(t *testing.T, hub *troupe.MemoryHub, edit ...func(*troupe.Config)) *troupe.System {
 	t.Helper()
-	key, _ := newKey(t)
 	return realm{t, nearby{hub}}.node(append([]func(*troupe.Config){func(c *troupe.Config) {
-		c.Key, c.Transports, c.Listen = key, []troupe.Transport{troupe.MemoryMuxed(hub, key.Public())}, nil
+		c.Transports, c.Listen = []troupe.Transport{troupe.MemoryMuxed(hub)}, nil
 	}}, edit...)...)
 }
 

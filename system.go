@@ -196,17 +196,9 @@ func (s *System) plan() (*plan, error) {
 	if err != nil {
 		return nil, bad("Security", err)
 	}
-	kinds := s.cfg.Transports
-	if len(kinds) == 0 {
-		kinds = []Transport{TCP}
-	}
-	var adapters []conduit.Transport
-	for _, k := range kinds {
-		t, err := k(s.rt)
-		if err != nil {
-			return nil, bad("Transports", err)
-		}
-		adapters = append(adapters, t)
+	adapters, err := s.adapters()
+	if err != nil {
+		return nil, bad("Transports", err)
 	}
 	var bookSlot, routerSlot, identifySlot, peersSlot, gateSlot, listenSlot actors.Slot
 	s.book = actors.SlotRef[messages.Book](&bookSlot)

@@ -2,15 +2,15 @@ package troupe
 
 import (
 	"github.com/troupe-p2p/troupe/actors"
-	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/memory"
-	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/tcp"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
-// Transport makes the adapter for one kind of address.
+// Transport makes the adapter for one kind of address. One that is a conduit.Member is told of the
+// node's identity before it is used. Transports that are not here are packages of their own, and are
+// linked by those who name them: quic.Config{}.Transport.
 type Transport func(*actors.Runtime) (conduit.Transport, error)
 
 // TCP is the transport for /ip4 and /ip6 with /tcp.
@@ -22,14 +22,6 @@ func TCP(rt *actors.Runtime) (conduit.Transport, error) {
 // websocket.Config{CertFile: "cert.pem", KeyFile: "key.pem"}.Transport.
 func WebSocket(rt *actors.Runtime) (conduit.Transport, error) {
 	return websocket.New(rt, websocket.Config{}), nil
-}
-
-// QUIC is the transport for /ip4 and /ip6 with /udp and /quic-v1. key is the node's Config.Key: it
-// is proven inside of QUIC's own handshake, and Config.Security has no say there.
-func QUIC(key identity.PrivateKey) Transport {
-	return func(rt *actors.Runtime) (conduit.Transport, error) {
-		return quic.New(rt, quic.Config{Key: key}), nil
-	}
 }
 
 // MemoryHub is where nodes of one process meet under /memory addresses.
@@ -47,9 +39,31 @@ func Memory(hub *MemoryHub) Transport {
 }
 
 // MemoryMuxed is Memory with connections that carry streams by themselves, as QUIC's do: without
-// handshake and muxer. key is the node's Config.Key.
-func MemoryMuxed(hub *MemoryHub, key identity.PublicKey) Transport {
+// handshake and muxer.
+func MemoryMuxed(hub *MemoryHub) Transport {
 	return func(rt *actors.Runtime) (conduit.Transport, error) {
-		return memory.New(rt, memory.Config{Hub: hub, Muxed: true, Key: key}), nil
+		return memory.New(rt, memory.Config{Hub: hub, Muxed: true}), nil
 	}
+}
+
+// adapters makes the transports of a Config, and tells those that ask whose they are.
+func (s *System) adapters() ([]conduit.Transport, error) {
+	kinds := s.cfg.Transports
+	if len(kinds) == 0 {
+		kinds = []Transport{TCP}
+	}
+	var out []conduit.Transport
+	for _, k := range kinds {
+		t, err := k(s.rt)
+		if err != nil {
+			return nil, err
+		}
+		if m, ok := t.(conduit.Member); ok {
+			if err := m.Join(conduit.Node{Key: s.cfg.Key, Warn: s.cfg.Logger.Sugar().Warnw}); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, t)
+	}
+	return out, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/protocols/echo"
 	"github.com/troupe-p2p/troupe/protocols/perf"
+	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"go.uber.org/zap"
 
@@ -71,7 +72,7 @@ func run(listen, security, key, cert string, noEarly bool) error {
 	if cfg.Key, err = identity.GenerateKey(t, rand.Reader); err != nil {
 		return err
 	}
-	cfg.Transports = append(cfg.Transports, troupe.QUIC(cfg.Key))
+	cfg.Transports = append(cfg.Transports, quic.Config{}.Transport)
 	logs := zap.NewDevelopmentConfig()
 	logs.OutputPaths = []string{"stderr"}
 	if cfg.Logger, err = logs.Build(); err != nil {

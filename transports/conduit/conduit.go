@@ -186,6 +186,23 @@ type Transport interface {
 	Listen(a ma.Multiaddr, sink AcceptSink) (Listener, error)
 }
 
+// Node is what a transport may have to know of the node that it works for.
+type Node struct {
+	// Key is the node's identity. Raw conduits are secured by the node; a transport of Muxed ones
+	// proves the identity itself.
+	Key identity.PrivateKey
+	// Warn takes what the node's operator should know, with pairs of keys and values. Default:
+	// nobody is told.
+	Warn func(what string, pairs ...any)
+}
+
+// Member is a Transport that has to know its node. The node calls Join once, before anything else;
+// an error ends the node's start.
+type Member interface {
+	Transport
+	Join(n Node) error
+}
+
 // AcceptSink takes what a listener accepts. Methods must not block.
 type AcceptSink interface {
 	// Accepted hands over a connection; whoever does not want it closes it.

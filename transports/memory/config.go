@@ -9,9 +9,10 @@ import (
 type Config struct {
 	// Hub is where the transport's listeners are found. Default: one of its own.
 	Hub *Hub
-	// Muxed makes the transport yield Muxed conduits. It then needs Key.
+	// Muxed makes the transport yield Muxed conduits.
 	Muxed bool
-	// Key is what the remotes of Muxed conduits learn about this node.
+	// Key is what the remotes of Muxed conduits learn about this node. Default: that of the node
+	// that the transport joins.
 	Key identity.PublicKey
 	// Window is how many bytes wait for one reader before its writer has to: per conduit, and
 	// per stream of a Muxed one. Default 256 KiB.

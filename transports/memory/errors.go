@@ -26,7 +26,9 @@ var (
 	// ErrIdentity: another peer listens there than the one that was wanted.
 	ErrIdentity = errors.New("the remote is another peer")
 	// ErrNoKey: a muxed transport was configured without a key.
-	ErrNoKey = errors.New("a muxed transport needs Config.Key")
+	ErrNoKey = errors.New("a muxed transport needs Config.Key, or a node to join")
+	// ErrKey: Config.Key is not that of the node that the transport joined.
+	ErrKey = errors.New("memory: Config.Key is another than the node's")
 	// ErrClosed: this end was closed.
 	ErrClosed = errors.New("conduit is closed")
 	// ErrRemoteClosed: the remote closed its end, and nobody would read what is written.

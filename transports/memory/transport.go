@@ -21,7 +21,7 @@ type Transport struct {
 	err error       // what is wrong with cfg
 }
 
-var _ conduit.Transport = (*Transport)(nil)
+var _ conduit.Member = (*Transport)(nil)
 
 // New makes the transport.
 func New(rt *actors.Runtime, cfg Config) *Transport {
@@ -41,6 +41,19 @@ func New(rt *actors.Runtime, cfg Config) *Transport {
 		}
 	}
 	return t
+}
+
+// Join implements conduit.Member: the remotes of Muxed conduits learn the node's key.
+func (t *Transport) Join(n conduit.Node) error {
+	if !t.cfg.Muxed {
+		return nil
+	}
+	if t.cfg.Key != nil && !t.cfg.Key.Equal(n.Key.Public()) {
+		return ErrKey
+	}
+	t.cfg.Key = n.Key.Public()
+	t.id, t.err = identity.IDFromKey(t.cfg.Key)
+	return t.err
 }
 
 // Name implements conduit.Transport.

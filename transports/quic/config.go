@@ -4,15 +4,18 @@ import (
 	"io"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bound"
+	"github.com/troupe-p2p/troupe/transports/conduit"
 
 	quicgo "github.com/quic-go/quic-go"
 )
 
-// Config of the transport. Key is required; the rest of the zero value works.
+// Config of the transport. The zero value works for the transport of a node.
 type Config struct {
-	// Key is the identity that remotes get proven.
+	// Key is the identity that remotes get proven. Default: that of the node that the transport
+	// joins.
 	Key identity.PrivateKey
 	// MaxStreams is how many streams a remote may have open on one connection. Default 256.
 	MaxStreams int
@@ -67,6 +70,9 @@ const (
 	// maxReason bounds what we tell a remote about a close, so that it fits into one packet.
 	maxReason = 256
 )
+
+// Transport makes the transport of a node: troupe.Config{Transports: []troupe.Transport{c.Transport}}.
+func (c Config) Transport(rt *actors.Runtime) (conduit.Transport, error) { return New(rt, c), nil }
 
 func (c Config) withDefaults() Config {
 	def := func(v *int, d int) {

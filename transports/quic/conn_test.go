@@ -73,11 +73,22 @@ func TestADialThatIsCancelledEndsAtOnce(t *testing.T) {
 
 func TestWithoutAKeyNothingWorks(t *testing.T) {
 	tr := New(transporttest.Runtime(t), Config{})
-	if _, err := tr.Listen(anyPort, &transporttest.Acceptor{}); err == nil {
-		t.Error("it listens")
+	if _, err := tr.Listen(anyPort, &transporttest.Acceptor{}); !errors.Is(err, ErrNoKey) {
+		t.Errorf("it listens: %v", err)
 	}
-	if _, err := transporttest.Dial(t.Context(), tr, anyPort); err == nil {
-		t.Error("it dials")
+	if _, err := transporttest.Dial(t.Context(), tr, anyPort); !errors.Is(err, ErrNoKey) {
+		t.Errorf("it dials: %v", err)
+	}
+	if err := tr.Join(conduit.Node{Key: transporttest.Key(1)}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
+	if err != nil {
+		t.Fatalf("with a node's key: %v", err)
+	}
+	_ = l.Close()
+	if err := tr.Join(conduit.Node{Key: transporttest.Key(2)}); !errors.Is(err, ErrKey) {
+		t.Errorf("it joins another node: %v", err)
 	}
 }
 

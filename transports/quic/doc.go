@@ -14,7 +14,12 @@
 //	end     the context of the connection -> pump: Reset of each stream, then Ended
 //
 // The QUIC stack is quic-go. 0-RTT, unidirectional streams and datagrams are off, and there are no
-// session tickets: a resumed session shows no certificate.
+// session tickets: a resumed session shows no certificate. Keys are logged where Config.KeyLog says so
+// and nowhere else.
+//
+// A node that wants QUIC names the transport, and has its identity proven by it:
+//
+//	troupe.Config{Transports: []troupe.Transport{quic.Config{}.Transport, troupe.TCP}}
 //
 // What a sink can rely on, beside the contract of package conduit:
 //

@@ -23,6 +23,10 @@ type Error = fault.Error
 var (
 	// ErrAddress: the address is not one of QUIC over IP.
 	ErrAddress = errors.New("not a QUIC address: want /ip4/.../udp/.../quic-v1 or /ip6/.../udp/.../quic-v1")
+	// ErrNoKey: the transport was given neither a key nor a node to join.
+	ErrNoKey = errors.New("whose it is was not said: it needs Config.Key, or a node that it joins")
+	// ErrKey: Config.Key is not that of the node that the transport joined.
+	ErrKey = errors.New("quic: Config.Key is another than the node's")
 	// ErrClosed: this end was closed.
 	ErrClosed = errors.New("stream or connection is closed")
 	// ErrStreamLimit: the remote lets no more streams be opened now. CanOpen follows.

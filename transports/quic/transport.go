@@ -24,7 +24,7 @@ type Transport struct {
 	cfg   Config
 	stack *quicgo.Config
 	id    *tls.Identity
-	err   error // what is wrong with cfg
+	err   error // why it cannot be used: nobody has told whose it is
 
 	mu sync.Mutex
 	// As many as there are listeners, sockets of former ones with connections, and one for each
@@ -32,14 +32,29 @@ type Transport struct {
 	sockets []*socket
 }
 
-var _ conduit.Transport = (*Transport)(nil)
+var _ conduit.Member = (*Transport)(nil)
 
-// New makes the transport. Its goroutines are pumps of rt, beside those of the QUIC stack.
+// New makes the transport. Its goroutines are pumps of rt, beside those of the QUIC stack. Without
+// Config.Key it is of no use before Join.
 func New(rt *actors.Runtime, cfg Config) *Transport {
-	t := &Transport{rt: rt, cfg: cfg.withDefaults()}
+	t := &Transport{rt: rt, cfg: cfg.withDefaults(), err: ErrNoKey}
 	t.stack = t.cfg.quic()
-	t.id, t.err = tls.NewIdentity(cfg.Key, rt.Now())
+	if cfg.Key != nil {
+		t.id, t.err = tls.NewIdentity(cfg.Key, rt.Now())
+	}
 	return t
+}
+
+// Join implements conduit.Member.
+func (t *Transport) Join(n conduit.Node) error {
+	if t.cfg.Key != nil && !t.cfg.Key.Public().Equal(n.Key.Public()) {
+		return ErrKey
+	}
+	if t.cfg.Key == nil {
+		t.cfg.Key = n.Key
+		t.id, t.err = tls.NewIdentity(n.Key, t.rt.Now())
+	}
+	return t.err
 }
 
 // Name implements conduit.Transport.
