@@ -202,12 +202,18 @@ func boundTests() map[string]boundTest {
 		{"transports/quic", "TestHandshakesUnderWayAreBounded"}: {
 			"transports/quic: inbound handshakes under way on one socket",
 		},
+		{"transports/quic", "TestResetsInAStormEndTheConnection"}: {
+			"transports/quic: streams of one connection reset by the remote that opened them, at once",
+		},
 		{"transports/quic", "TestTransportKeepsTheContract"}: {
 			"transports/quic: bytes of one stream that nobody has read",
 			"transports/quic: streams that a remote has open on one connection",
 		},
 		{"transports/quic", "TestUnreadBytesOfAConnectionAreBounded"}: {
 			"transports/quic: bytes of one connection that nobody has read",
+		},
+		{"transports/quic", "TestWindowsShareTheirGrowth"}: {
+			"transports/quic: bytes that the windows of all connections have grown by",
 		},
 		{"transports/websocket", "TestAFloodOfFramesWithoutDataEndsTheConnection"}: {
 			"transports/websocket: bytes without data at once",

@@ -20,9 +20,12 @@ type Config struct {
 	// MaxStreams is how many streams a remote may have open on one connection. Default 256.
 	MaxStreams int
 	// StreamWindow and ConnWindow are how many bytes a remote may send that nobody has read: on
-	// one stream, and on all streams of one connection. They begin with 512 KiB and grow while
-	// the reader is fast. Default 10 MB and 15 MB.
+	// one stream, and on all streams of one connection. They begin with 256 KiB, as yamux's do,
+	// and grow while the reader is fast. Default 10 MiB and 15 MiB.
 	StreamWindow, ConnWindow int
+	// Growth is how many bytes the windows of all connections may have grown by together. Default
+	// 128 MiB.
+	Growth int
 	// ReadBuffer is the most that one Offer carries, in bytes. Default 64 KiB. Reads begin with
 	// 4 KiB and grow when they are filled.
 	ReadBuffer int
@@ -30,7 +33,8 @@ type Config struct {
 	// way to the QUIC stack. Default 64 KiB.
 	SendBuffer int
 	// HalfOpen is how many inbound handshakes may be under way on one socket. From half of it
-	// on, a remote has to prove its address first (Retry). Default 256.
+	// on, a remote has to prove its address first (Retry); and a network that has as many as there
+	// is room for gets no more. Default 256.
 	HalfOpen int
 	// HandshakeTimeout bounds the silence during a handshake; all of it may take twice as long.
 	// Default 5 s.
@@ -50,6 +54,8 @@ const (
 	DefaultMaxStreams   = 256
 	DefaultStreamWindow = 10 << 20
 	DefaultConnWindow   = 15 << 20
+	// DefaultGrowth lets eight connections have the widest windows, or a hundred windows of 1 MiB.
+	DefaultGrowth = 128 << 20
 	// DefaultReadBuffer is package tcp's.
 	DefaultReadBuffer = 64 << 10
 	// DefaultSendBuffer keeps the QUIC stack busy while a writer is woken.
@@ -62,8 +68,9 @@ const (
 	DefaultIdleTimeout = 30 * time.Second
 	DefaultKeepAlive   = 15 * time.Second
 
-	// firstWindow is what windows begin with: quic-go's own.
-	firstWindow = 512 << 10
+	// firstWindow is yamux's, for a stream as for a connection: what a connection may cost without
+	// asking is the same over every transport.
+	firstWindow = 256 << 10
 	// maxDirect is how many bytes of a stream go to the QUIC stack without a pump, until a pump
 	// has seen it take more: quic-go does not say how much of them it still holds.
 	maxDirect = 16 << 10
@@ -83,6 +90,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxStreams, DefaultMaxStreams)
 	def(&c.StreamWindow, DefaultStreamWindow)
 	def(&c.ConnWindow, DefaultConnWindow)
+	def(&c.Growth, DefaultGrowth)
 	def(&c.ReadBuffer, DefaultReadBuffer)
 	def(&c.SendBuffer, DefaultSendBuffer)
 	def(&c.HalfOpen, DefaultHalfOpen)
@@ -107,7 +115,7 @@ func (c Config) quic() *quicgo.Config {
 		KeepAlivePeriod:                max(c.KeepAlive, 0),
 		InitialStreamReceiveWindow:     uint64(min(firstWindow, c.StreamWindow)),
 		MaxStreamReceiveWindow:         uint64(c.StreamWindow),
-		InitialConnectionReceiveWindow: uint64(min(firstWindow+firstWindow/2, c.ConnWindow)),
+		InitialConnectionReceiveWindow: uint64(min(firstWindow, c.ConnWindow)),
 		MaxConnectionReceiveWindow:     uint64(c.ConnWindow),
 		MaxIncomingStreams:             int64(c.MaxStreams),
 		MaxIncomingUniStreams:          -1,
@@ -123,9 +131,13 @@ func Bounds() []bound.Bound {
 			Attack: "a sender faster than the owner"},
 		{Name: "transports/quic: bytes of one connection that nobody has read", Cap: DefaultConnWindow,
 			Attack: "many streams that nobody reads"},
+		{Name: "transports/quic: bytes that the windows of all connections have grown by", Cap: DefaultGrowth,
+			Attack: "many connections whose streams are read until their windows are wide, and no more then"},
 		{Name: "transports/quic: bytes of one stream that wait to be sent", Cap: 2*DefaultSendBuffer + maxDirect,
 			Attack: "questions whose answers are not read"},
 		{Name: "transports/quic: inbound handshakes under way on one socket", Cap: DefaultHalfOpen,
 			Attack: "first packets from made-up addresses"},
+		{Name: "transports/quic: streams of one connection reset by the remote that opened them, at once", Cap: resetBurst,
+			Attack: "streams opened and reset in a storm (rapid reset)"},
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/bucket"
 	"github.com/troupe-p2p/troupe/negotiation/tls"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
@@ -14,9 +15,20 @@ import (
 	quicgo "github.com/quic-go/quic-go"
 )
 
-// panicCode is what the remote sees of a stream or connection whose owner panicked here. Whoever
-// wants to tell it more catches the panic before it comes to this.
-const panicCode = 0
+const (
+	// panicCode is what the remote sees of a stream or connection whose owner panicked here. Whoever
+	// wants to tell it more catches the panic before it comes to this.
+	panicCode = 0
+	// rateLimited is libp2p's code for a remote that does too much of something.
+	rateLimited = 0x1002
+)
+
+// resetBurst and resetRate are package yamux's budget for streams that a remote opens and resets: each
+// costs us what no stream limit counts, since it is over before anybody looks.
+const (
+	resetBurst = 1000
+	resetRate  = 200
+)
 
 // conn is one connection. Whoever bound a sink last owns it.
 //
@@ -40,6 +52,7 @@ type conn struct {
 	deliver sync.Mutex
 
 	mu        sync.Mutex
+	resets    bucket.Bucket
 	sink      conduit.MuxedSink
 	accepting bool // the accept pump was started
 	streams   map[quicgo.StreamID]*stream
@@ -58,10 +71,11 @@ func (t *Transport) conn(qc *quicgo.Conn, s *socket, ends conduit.Endpoints, who
 	c := &conn{
 		t: t, s: s, qc: qc, ends: ends, peer: who.Peer, key: who.PublicKey,
 		streams: map[quicgo.StreamID]*stream{}, ending: make(chan struct{}),
-		confirmed: confirmed,
+		confirmed: confirmed, resets: bucket.New(resetBurst, resetRate, t.rt.Now()),
 	}
 	// owned: by the pump that it starts; closing the socket calls no code but ours.
 	context.AfterFunc(qc.Context(), func() {
+		t.windows.ended(qc)
 		_ = t.leave(s, false)
 		c.pump("end", c.finish)
 		close(c.ending)
@@ -118,6 +132,7 @@ func (c *conn) accepted(qs *quicgo.Stream) {
 	if code, ok := resetAlready(qs); ok {
 		qs.CancelWrite(code)
 		qs.CancelRead(code)
+		c.wasted()
 		return
 	}
 	s := c.add(qs)
@@ -132,6 +147,24 @@ func (c *conn) accepted(qs *quicgo.Stream) {
 	if !over {
 		sink.Accepted(s)
 	}
+}
+
+// wasted counts a stream that the remote has opened and reset. Who does nothing else loses the
+// connection.
+func (c *conn) wasted() {
+	c.mu.Lock()
+	ok := c.resets.Take(1, c.t.rt.Now())
+	c.mu.Unlock()
+	if !ok {
+		err := fail(fault.Limit, "talk to", c.ends.Remote, ErrResets)
+		c.end(&ending{code: rateLimited, err: err}, ErrResets.Error())
+	}
+}
+
+// opened says that the remote opened a stream. RFC 9000, section 2.1: "The least significant bit (0x01)
+// of the stream ID identifies the initiator of the stream", and 0 is the client.
+func (c *conn) opened(id quicgo.StreamID) bool {
+	return (id&1 == 0) == (c.ends.Direction == conduit.Inbound)
 }
 
 // add books a stream; nil if the connection has ended or is about to.

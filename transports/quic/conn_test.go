@@ -12,8 +12,6 @@ import (
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-
-	quicgo "github.com/quic-go/quic-go"
 )
 
 func peerID(t *testing.T, n byte) identity.ID {
@@ -120,42 +118,6 @@ func TestASilentRemoteEndsTheConnection(t *testing.T) {
 	if e.code != 0 || e.remote || !strings.Contains(e.err.Error(), "quic: remote: talk to") || !strings.Contains(e.err.Error(), "no answer") {
 		t.Errorf("%+v", e)
 	}
-}
-
-// Where many handshakes are under way a remote has to show first that it is where it says.
-func TestAnAddressIsProvenWhenHandshakesPileUp(t *testing.T) {
-	for _, halfOpen := range []int{1, 100} {
-		_, b := pair(t, func(c *Config) { c.HalfOpen = halfOpen })
-		if a := b.qc.Context().Value(arrivalKey{}).(*arrival); a.verified != (halfOpen == 1) {
-			t.Errorf("with room for %d handshakes: verified is %v", halfOpen, a.verified)
-		}
-	}
-}
-
-func TestHandshakesUnderWayAreBounded(t *testing.T) {
-	rt := transporttest.Runtime(t)
-	tr := New(rt, Config{Key: transporttest.Key(1)})
-	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	s := l.(*listener).s
-	ctx, cancel := context.WithCancel(t.Context())
-	taken := 0
-	for range 100 * DefaultHalfOpen {
-		if s.stack.VerifySourceAddress(nil) != (taken >= DefaultHalfOpen/2) {
-			t.Fatalf("Retry with %d handshakes under way", taken)
-		}
-		if _, err := s.stack.ConnContext(ctx, &quicgo.ClientInfo{}); err == nil {
-			taken++
-		}
-	}
-	if taken != DefaultHalfOpen {
-		t.Errorf("%d handshakes were taken, at most %d may be", taken, DefaultHalfOpen)
-	}
-	cancel()
-	transporttest.Settle(t, "handshakes under way", 0, func() int { return int(s.halfOpen.Load()) })
 }
 
 // What is taken of streams that nobody reads is bounded for each, and for all of them together.
@@ -283,14 +245,6 @@ func TestAPanicOfTheAcceptSinkEndsTheListener(t *testing.T) {
 	var pe *actors.PanicError
 	if err := acc.WaitFailed(t); !errors.As(err, &pe) {
 		t.Errorf("err = %v", err)
-	}
-}
-
-func TestBoundsSayWhatTheyStop(t *testing.T) {
-	for _, b := range Bounds() {
-		if b.Name == "" || b.Cap <= 0 || b.Attack == "" {
-			t.Errorf("%+v", b)
-		}
 	}
 }
 

@@ -31,8 +31,8 @@
 //
 // Limits that remain:
 //
-//   - A panic in a goroutine of quic-go ends the process. A connection has two of them, a socket and
-//     a listener two each.
+//   - A panic in a goroutine of quic-go ends the process: recover does not reach it, and quic-go parses
+//     what remotes send there. A connection has two of them, a socket and a listener two each.
 //   - A bound stream holds a goroutine as long as the remote may send: quic-go's reads block.
 //   - Connections share the socket of their listener. When the listener closes, the port stays taken
 //     until the last of them ends, but for a listener of the same transport, which gets it back.
@@ -47,6 +47,9 @@
 //   - Path costs: one descriptor and four goroutines a socket that listens, two goroutines a connection
 //     beside the one that accepts its streams.
 //   - A dial to a port where nobody is waits for the handshake's timeout, as QUIC knows no refusal.
-//   - quic-go logs one line when the system grants it small socket buffers;
-//     QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING=true in the environment silences it.
+//   - A dial-only socket goes with its last connection. If the packet that closes it is lost, the remote
+//     finds out by its timeout.
+//   - When the system grants small socket buffers, the node's logger is told once, with the command that
+//     mends it. quic-go's own line about that, which goes to package log, is turned off for the process
+//     by its environment variable, QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING, unless that is set already.
 package quic

@@ -7,11 +7,11 @@ import (
 	"math"
 	"net"
 	"os"
-	"syscall"
 
 	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/negotiation/tls"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 	quicgo "github.com/quic-go/quic-go"
@@ -33,8 +33,8 @@ var (
 	ErrStreamLimit = errors.New("as many streams are open as the remote allows")
 	// ErrWriteClosed: a write after CloseWrite.
 	ErrWriteClosed = errors.New("write after CloseWrite")
-
-	errBusy = errors.New("too many handshakes are under way")
+	// ErrResets: the remote opens streams and resets them faster than it may.
+	ErrResets = errors.New("the remote opens and resets streams faster than the budget")
 )
 
 // CodeError is the end of a stream or of a connection by a code.
@@ -102,28 +102,34 @@ func (c *conn) endingOf(err error) *ending {
 func reason(err error) error {
 	var idle *quicgo.IdleTimeoutError
 	var late *quicgo.HandshakeTimeoutError
-	if errors.As(err, &idle) || errors.As(err, &late) {
+	var reset *quicgo.StatelessResetError
+	switch {
+	case errors.As(err, &idle), errors.As(err, &late):
 		return fmt.Errorf("no answer: %w", os.ErrDeadlineExceeded)
+	case errors.As(err, &reset):
+		return fmt.Errorf("it has forgotten the connection: %w", err)
 	}
 	return clean.Error(err)
 }
 
-// origin tells what this machine refuses from what the other end or the network does.
+// origin tells what this machine refuses from what the other end or the network does. quic-go's own
+// errors come first: all of them pass for net.ErrClosed.
 func origin(err error) fault.Origin {
-	var te *quicgo.TransportError
+	var transport *quicgo.TransportError
+	var idle *quicgo.IdleTimeoutError
+	var late *quicgo.HandshakeTimeoutError
+	var reset *quicgo.StatelessResetError
+	var version *quicgo.VersionNegotiationError
 	switch {
-	case errors.As(err, &te), errors.Is(err, os.ErrDeadlineExceeded):
-		return fault.Remote // an error of ours says what the remote did wrong
-	case errors.Is(err, quicgo.ErrTransportClosed):
-		return fault.Local // the socket failed
-	}
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-		if errors.Is(err, e) {
-			return fault.Limit
-		}
-	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	case errors.As(err, &transport) && !transport.Remote && transport.ErrorCode == quicgo.InternalError:
+		return fault.Local
+	case errors.As(err, &transport): // what we send says what the remote did wrong
+		return fault.Remote
+	case errors.As(err, &idle), errors.As(err, &late), errors.As(err, &reset), errors.As(err, &version):
+		return fault.Remote
+	case sockets.Exhausted(err):
+		return fault.Limit
+	case sockets.Ours(err): // among others a socket that failed: quicgo.ErrTransportClosed
 		return fault.Local
 	}
 	return fault.Remote

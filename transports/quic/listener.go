@@ -53,6 +53,7 @@ func (t *Transport) Listen(a ma.Multiaddr, sink conduit.AcceptSink) (conduit.Lis
 		_ = t.leave(s, true)
 		return refuse(fault.Local, err)
 	}
+	t.adviseBuffers(s)
 	t.rt.Pump("quic accept "+l.addr.String(), l.run, func(pe *actors.PanicError) { l.panicked(nil, pe) })
 	return l, nil
 }
@@ -114,15 +115,15 @@ func (l *listener) greet(qc *quicgo.Conn) {
 		panic(errNoArrival)
 	}
 	a.settle()
+	var c *conn
 	select {
 	case <-qc.HandshakeComplete():
+		c = l.conn(qc, a)
 	default:
-		_ = qc.CloseWithError(0, "")
-		return
 	}
-	c := l.conn(qc, a)
 	if c == nil {
 		_ = qc.CloseWithError(0, "")
+		l.t.windows.ended(qc)
 		return
 	}
 	l.deliver.Lock()
@@ -169,6 +170,7 @@ func (l *listener) panicked(qc *quicgo.Conn, pe *actors.PanicError) {
 	l.t.rt.Pump("quic accept "+l.addr.String(), func() {
 		if qc != nil {
 			_ = qc.CloseWithError(panicCode, "")
+			l.t.windows.ended(qc)
 		}
 		l.failed(pe)
 	}, ignore)

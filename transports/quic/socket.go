@@ -2,11 +2,14 @@ package quic
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"net"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"syscall"
 
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/negotiation/tls"
 
 	quicgo "github.com/quic-go/quic-go"
@@ -20,7 +23,8 @@ type socket struct {
 	network string
 	bound   *net.UDPAddr
 
-	halfOpen atomic.Int32 // inbound handshakes under way
+	halfOpen halfOpen
+	measured sync.Once // its buffers were
 
 	// Of the transport's mu.
 	users     int
@@ -31,16 +35,8 @@ type socket struct {
 // arrival is an inbound connection whose handshake is not done.
 type arrival struct {
 	found    tls.Found
-	s        *socket
-	verified bool // its address, by a Retry
-	settled  atomic.Bool
-}
-
-// settle gives the place among the half-open ones back.
-func (a *arrival) settle() {
-	if a.settled.CompareAndSwap(false, true) {
-		a.s.halfOpen.Add(-1)
-	}
+	verified bool   // its address, by a Retry
+	settle   func() // gives the place among the half-open ones back
 }
 
 // arrivalKey finds the arrival in the context of a connection: crypto/tls hands that on to
@@ -48,20 +44,30 @@ func (a *arrival) settle() {
 type arrivalKey struct{}
 
 func (t *Transport) newSocket(network string, bind *net.UDPAddr) (*socket, error) {
+	hush()
 	pc, err := net.ListenUDP(network, bind)
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{pc: pc, network: network, bound: pc.LocalAddr().(*net.UDPAddr)}
+	s := &socket{
+		pc: pc, network: network, bound: pc.LocalAddr().(*net.UDPAddr),
+		halfOpen: halfOpen{max: t.cfg.HalfOpen, held: map[newcomer]int{}},
+	}
+	reset, err := resetKey(t.cfg.Key, s.bound)
+	if err != nil {
+		_ = pc.Close()
+		return nil, err
+	}
 	s.stack = &quicgo.Transport{
 		Conn:                pc,
-		VerifySourceAddress: func(net.Addr) bool { return int(s.halfOpen.Load()) >= t.cfg.HalfOpen/2 },
+		StatelessResetKey:   reset,
+		VerifySourceAddress: s.halfOpen.wantsProof,
 		ConnContext: func(ctx context.Context, from *quicgo.ClientInfo) (context.Context, error) {
-			if int(s.halfOpen.Add(1)) > t.cfg.HalfOpen {
-				s.halfOpen.Add(-1)
-				return nil, errBusy
+			leave, err := s.halfOpen.enter(from.RemoteAddr, from.AddrVerified)
+			if err != nil {
+				return nil, err
 			}
-			a := &arrival{s: s, verified: from.AddrVerified}
+			a := &arrival{verified: from.AddrVerified, settle: leave}
 			// owned: by nobody, as it only counts.
 			context.AfterFunc(ctx, a.settle)
 			return context.WithValue(ctx, arrivalKey{}, a), nil
@@ -69,6 +75,18 @@ func (t *Transport) newSocket(network string, bind *net.UDPAddr) (*socket, error
 	}
 	t.sockets = append(t.sockets, s)
 	return s, nil
+}
+
+// resetKey lets a node that was started again end the connections of its former life, in place of
+// leaving them to time out (RFC 9000, section 10.3). Each address has a key of its own: with one key
+// for two sockets, one would tell how to reset the connections of the other (section 21.11).
+func resetKey(node identity.PrivateKey, bound *net.UDPAddr) (*quicgo.StatelessResetKey, error) {
+	const size = len(quicgo.StatelessResetKey{})
+	secret, err := hkdf.Key(sha256.New, node.Raw(), nil, "troupe: QUIC stateless resets of "+bound.String(), size)
+	if err != nil {
+		return nil, err
+	}
+	return (*quicgo.StatelessResetKey)(secret), nil
 }
 
 // socketToListen is the socket for a listener, with one user more. A socket that still carries

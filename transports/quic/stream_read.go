@@ -97,6 +97,9 @@ func (s *stream) readEnded(err error) {
 		if s.drop(e.Code, &ending{e.Code, true, e}) {
 			s.tell()
 		}
+		if s.c.opened(s.qs.StreamID()) {
+			s.c.wasted()
+		}
 	}
 }
 

@@ -20,11 +20,15 @@ const name = "quic"
 
 // Transport dials and listens on UDP. It holds sockets as long as something uses them.
 type Transport struct {
-	rt    *actors.Runtime
-	cfg   Config
-	stack *quicgo.Config
-	id    *tls.Identity
-	err   error // why it cannot be used: nobody has told whose it is
+	rt      *actors.Runtime
+	cfg     Config
+	stack   *quicgo.Config
+	id      *tls.Identity
+	err     error // why it cannot be used: nobody has told whose it is
+	warn    func(what string, pairs ...any)
+	windows growth
+
+	advised sync.Once // of small buffers
 
 	mu sync.Mutex
 	// As many as there are listeners, sockets of former ones with connections, and one for each
@@ -37,8 +41,10 @@ var _ conduit.Member = (*Transport)(nil)
 // New makes the transport. Its goroutines are pumps of rt, beside those of the QUIC stack. Without
 // Config.Key it is of no use before Join.
 func New(rt *actors.Runtime, cfg Config) *Transport {
-	t := &Transport{rt: rt, cfg: cfg.withDefaults(), err: ErrNoKey}
+	t := &Transport{rt: rt, cfg: cfg.withDefaults(), err: ErrNoKey, warn: func(string, ...any) {}}
+	t.windows.most = uint64(t.cfg.Growth)
 	t.stack = t.cfg.quic()
+	t.stack.AllowConnectionWindowIncrease = t.windows.widen
 	if cfg.Key != nil {
 		t.id, t.err = tls.NewIdentity(cfg.Key, rt.Now())
 	}
@@ -49,6 +55,9 @@ func New(rt *actors.Runtime, cfg Config) *Transport {
 func (t *Transport) Join(n conduit.Node) error {
 	if t.cfg.Key != nil && !t.cfg.Key.Public().Equal(n.Key.Public()) {
 		return ErrKey
+	}
+	if n.Warn != nil {
+		t.warn = n.Warn
 	}
 	if t.cfg.Key == nil {
 		t.cfg.Key = n.Key
@@ -118,6 +127,7 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID
 		_ = t.leave(s, false)
 		return nil, dialError(ctx, a, &found, err)
 	}
+	t.adviseBuffers(s)
 	confirmed.until = time.Now().Add(farewell)
 	from, err := fromNet(src)
 	if err != nil {

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package quic
+
+import (
+	"errors"
+	"net"
+)
+
+// bufferSizes: Windows grants what is asked for.
+func bufferSizes(*net.UDPConn) (receive, send int, err error) { return 0, 0, errors.ErrUnsupported }
