@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/addrs"
+	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -41,6 +42,14 @@ func parseLimits(s string) (troupe.Limits, error) {
 	return l, nil
 }
 
+// carried is how the bytes of a connection are protected and divided into streams.
+func carried(c *troupe.Conn) string {
+	if c.Security == "" { // the transport does both
+		return addrs.Transport(c.Remote)
+	}
+	return c.Security + ", " + c.Muxer
+}
+
 // parseSecurity reads "noise,tls", the preferred first; "" means the default.
 func parseSecurity(s string) ([]troupe.Security, error) {
 	if s == "" {
@@ -63,7 +72,7 @@ func parseSecurity(s string) ([]troupe.Security, error) {
 
 // transports are what every command speaks. A certificate is for listening on /wss.
 func transports(cert, key string) []troupe.Transport {
-	return []troupe.Transport{troupe.TCP, websocket.Config{CertFile: cert, KeyFile: key}.Transport}
+	return []troupe.Transport{troupe.TCP, quic.Config{}.Transport, websocket.Config{CertFile: cert, KeyFile: key}.Transport}
 }
 
 // parseAddrs reads the multiaddrs of a flag.

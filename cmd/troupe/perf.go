@@ -77,7 +77,7 @@ one, and a server whose identity is the one that everybody knows. --run-server i
 	fs.Uint64Var(&f.download, "download-bytes", 0, "`NUMBER` of bytes to have sent")
 	fs.BoolVar(&f.runServer, "run-server", false, "serve at --server-address until interrupted, with the identity that everybody knows")
 	fs.StringVar(&f.serverAddress, "server-address", "", "`HOST:PORT` of a --run-server (default for --run-server "+defaultPerfAddress+")")
-	fs.StringVar(&f.transport, "transport", "tcp", "`TRANSPORT` to --server-address: tcp")
+	fs.StringVar(&f.transport, "transport", "tcp", "`TRANSPORT` to --server-address: tcp or quic-v1")
 	fs.StringVar(&f.security, "security", "", "security `PROTOCOLS`, the preferred first (default noise,tls)")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "`TIME` to wait for the connection")
 	fs.BoolVar(&f.json, "json", false, "print lines of JSON, also for a MULTIADDR")
@@ -93,8 +93,10 @@ func (f perfFlags) plan(args []string) (*perfRun, error) {
 		return nil, fmt.Errorf("one MULTIADDR is wanted, %d were given", len(args))
 	case len(args) == 1 && (f.runServer || f.serverAddress != ""):
 		return nil, errors.New("MULTIADDR excludes --server-address and --run-server")
-	case f.transport != "tcp":
-		return nil, fmt.Errorf("--transport %q: there is only tcp", f.transport)
+	case perfPaths[f.transport] == "":
+		return nil, fmt.Errorf("--transport %q: there are tcp and quic-v1", f.transport)
+	case f.transport == "quic-v1" && f.security != "":
+		return nil, errors.New("--security: quic-v1 has one of its own")
 	case f.timeout <= 0:
 		return nil, fmt.Errorf("--timeout %v: wanted is more than 0", f.timeout)
 	case f.runServer && (f.upload > 0 || f.download > 0):
@@ -137,7 +139,7 @@ func (p *perfRun) toServer() error {
 	if p.serverAddress == "" {
 		p.serverAddress = defaultPerfAddress
 	}
-	a, err := hostPort(p.serverAddress, p.runServer)
+	a, err := hostPort(p.serverAddress, p.transport, p.runServer)
 	if err != nil {
 		return fmt.Errorf("--server-address %q: %w", p.serverAddress, err)
 	}
@@ -154,8 +156,11 @@ func (p *perfRun) toServer() error {
 	return err
 }
 
+// perfPaths are what the multiaddr of a transport has behind the host, around the port.
+var perfPaths = map[string]string{"tcp": "/tcp/%s", "quic-v1": "/udp/%s/quic-v1"}
+
 // hostPort makes a multiaddr of HOST:PORT. A server listens on an address, not on a name.
-func hostPort(s string, listen bool) (ma.Multiaddr, error) {
+func hostPort(s, transport string, listen bool) (ma.Multiaddr, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		return nil, errors.New("wanted is HOST:PORT")
@@ -171,7 +176,7 @@ func hostPort(s string, listen bool) (ma.Multiaddr, error) {
 	} else if listen || host == "" {
 		return nil, fmt.Errorf("%q is no IP address", host)
 	}
-	return addrs.ParseString("/" + kind + "/" + host + "/tcp/" + port)
+	return addrs.ParseString("/" + kind + "/" + host + fmt.Sprintf(perfPaths[transport], port))
 }
 
 // perfIdentity is the server's of all implementations: the Ed25519 key of a seed of zeros, so that

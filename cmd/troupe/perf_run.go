@@ -93,7 +93,7 @@ func (p *perfRun) connect(ctx context.Context, sys *troupe.System) (*troupe.Stre
 		return nil, 0, err
 	}
 	took := time.Since(p.began)
-	p.out.tell("perf %s at %s (%s, %s)", conn.Peer, p.addr, conn.Security, conn.Muxer)
+	p.out.tell("perf %s at %s (%s)", conn.Peer, p.addr, carried(conn))
 	st, err := sys.Open(ctx, conn.Peer, perf.Protocol)
 	return st, took, err
 }

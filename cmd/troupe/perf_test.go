@@ -29,12 +29,12 @@ func TestPerfServerIsWhoEverybodyKnows(t *testing.T) {
 }
 
 // perfServer runs the server of the contract and returns its process, its address and its HOST:PORT.
-func perfServer(t *testing.T) (p *proc, addr, at string) {
+func perfServer(t *testing.T, transport string) (p *proc, addr, at string) {
 	t.Helper()
-	p = start(t, t.TempDir(), "perf", "--run-server", "--server-address", "127.0.0.1:0")
+	p = start(t, t.TempDir(), "perf", "--run-server", "--server-address", "127.0.0.1:0", "--transport", transport)
 	addr = p.next(t, "the server tells where it listens")
 	parts := strings.Split(addr, "/")
-	if len(parts) != 7 || parts[2] != "127.0.0.1" || parts[6] != everybodysServer {
+	if parts[2] != "127.0.0.1" || !strings.HasSuffix(addr, "/p2p/"+everybodysServer) {
 		t.Fatalf("it listens at %q", addr)
 	}
 	return p, addr, parts[2] + ":" + parts[4]
@@ -63,29 +63,35 @@ func finalOf(t *testing.T, lines []string) perfLine {
 }
 
 func TestPerfKeepsToTheContract(t *testing.T) {
-	server, addr, at := perfServer(t)
-	for why, args := range map[string][]string{
-		"the benchmark's own form": {"--server-address", at, "--transport", "tcp"},
-		"a multiaddr":              {addr, "--json"},
-		"a multiaddr without ID":   {strings.Split(addr, "/p2p/")[0], "--json", "--security", "tls"},
-	} {
-		args = append([]string{"perf"}, append(args, "--upload-bytes", "3000001", "--download-bytes", "2000003")...)
-		code, out, errs := finish(t, t.TempDir(), args...)
-		if code != exitDone || errs != "" {
-			t.Fatalf("%s: exit %d, %q, %s", why, code, out, errs)
+	for _, transport := range []string{"tcp", "quic-v1"} {
+		server, addr, at := perfServer(t, transport)
+		if !strings.Contains(addr, "/"+map[string]string{"tcp": "tcp", "quic-v1": "udp"}[transport]+"/") {
+			t.Errorf("%s: it listens at %s", transport, addr)
 		}
-		if l := finalOf(t, out); l.Upload != 3000001 || l.Download != 2000003 {
-			t.Errorf("%s: %+v", why, l)
+		forms := map[string][]string{
+			"the benchmark's own form": {"--server-address", at, "--transport", transport},
+			"a multiaddr":              {addr, "--json"},
+			"a multiaddr without ID":   {strings.Split(addr, "/p2p/")[0], "--json", "--security", "tls"},
 		}
-	}
-	_ = server.cmd.Process.Signal(syscall.SIGTERM)
-	if code, rest := server.end(t, promised); code != exitDone || len(rest) != 0 {
-		t.Errorf("the server: exit %d, %q", code, rest)
+		for why, args := range forms {
+			args = append([]string{"perf"}, append(args, "--upload-bytes", "3000001", "--download-bytes", "2000003")...)
+			code, out, errs := finish(t, t.TempDir(), args...)
+			if code != exitDone || errs != "" {
+				t.Fatalf("%s, %s: exit %d, %q, %s", transport, why, code, out, errs)
+			}
+			if l := finalOf(t, out); l.Upload != 3000001 || l.Download != 2000003 {
+				t.Errorf("%s, %s: %+v", transport, why, l)
+			}
+		}
+		_ = server.cmd.Process.Signal(syscall.SIGTERM)
+		if code, rest := server.end(t, promised); code != exitDone || len(rest) != 0 {
+			t.Errorf("the server: exit %d, %q", code, rest)
+		}
 	}
 }
 
 func TestPerfOfNothingMeasuresTheConnection(t *testing.T) {
-	_, _, at := perfServer(t)
+	_, _, at := perfServer(t, "tcp")
 	code, out, errs := finish(t, t.TempDir(), "perf", "--server-address", at)
 	if l := finalOf(t, out); code != exitDone || l.Upload != 0 || l.Download != 0 {
 		t.Errorf("exit %d, %q, %s", code, out, errs)
@@ -125,7 +131,7 @@ func TestPerfThatFails(t *testing.T) {
 }
 
 func TestPerfThatIsInterrupted(t *testing.T) {
-	_, addr, _ := perfServer(t)
+	_, addr, _ := perfServer(t, "tcp")
 	p := start(t, t.TempDir(), "perf", addr, "--json", "--upload-bytes", "1000000000000000")
 	if e := parse(t, p.next(t, "a line each second")); e.str("type") != "intermediary" || e["uploadBytes"] == 0.0 || e["downloadBytes"] != 0.0 {
 		t.Errorf("the first line is %v", e)
@@ -190,11 +196,14 @@ func TestServerAddresses(t *testing.T) {
 	for s, want := range map[string]string{
 		"1.2.3.4:4001": "/ip4/1.2.3.4/tcp/4001", "[::1]:4001": "/ip6/::1/tcp/4001", "example.com:1": "/dns/example.com/tcp/1",
 	} {
-		if a, err := hostPort(s, false); err != nil || a.String() != want {
+		if a, err := hostPort(s, "tcp", false); err != nil || a.String() != want {
 			t.Errorf("%s: %v, %v", s, a, err)
 		}
 	}
-	if a, err := hostPort("0.0.0.0:0", true); err != nil || a.String() != "/ip4/0.0.0.0/tcp/0" {
+	if a, err := hostPort("0.0.0.0:0", "tcp", true); err != nil || a.String() != "/ip4/0.0.0.0/tcp/0" {
+		t.Errorf("%v, %v", a, err)
+	}
+	if a, err := hostPort("1.2.3.4:4001", "quic-v1", false); err != nil || a.String() != "/ip4/1.2.3.4/udp/4001/quic-v1" {
 		t.Errorf("%v, %v", a, err)
 	}
 }
@@ -213,7 +222,8 @@ func TestPerfWrongUsage(t *testing.T) {
 		{there + "--server-address 127.0.0.1:1", `MULTIADDR excludes --server-address and --run-server; `},
 		{there + "--upload-bytes 1 --timeout 0s", `--timeout 0s: wanted is more than 0; `},
 		{there + "--upload-bytes 1 --security x", `--security: there is no "x"`},
-		{"--server-address 127.0.0.1:1 --transport quic-v1", `--transport "quic-v1": there is only tcp; `},
+		{"--server-address 127.0.0.1:1 --transport quic", `--transport "quic": there are tcp and quic-v1; `},
+		{"--server-address 127.0.0.1:1 --transport quic-v1 --security tls", `--security: quic-v1 has one of its own; `},
 		{"--server-address 127.0.0.1", `--server-address "127.0.0.1": wanted is HOST:PORT; `},
 		{"--server-address 127.0.0.1:x", `--server-address "127.0.0.1:x": "x" is no port; `},
 		{"--server-address 127.0.0.1:0", `--server-address "127.0.0.1:0": "0" is no port; `},

@@ -97,7 +97,7 @@ func TestPingThatReachesNobody(t *testing.T) {
 		"nobody listens":    {"/ip4/127.0.0.1/tcp/" + port, "connection refused"},
 		"nobody is known":   {"/ip4/127.0.0.1/tcp/" + port + "/p2p/" + somebody, "dial_failed"},
 		"somebody else":     {strings.Split(n.addr, "/p2p/")[0] + "/p2p/" + somebody, "identity_mismatch"},
-		"no such transport": {"/ip4/127.0.0.1/udp/1/quic-v1", "no transport"},
+		"no such transport": {"/ip4/127.0.0.1/udp/1/webrtc-direct", "no transport"},
 	} {
 		code, out, errs := finish(t, t.TempDir(), "ping", c.addr, "--json", "--timeout", "10s")
 		if code != exitFailed || len(out) != 1 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, c.want) {

@@ -69,7 +69,7 @@ func (p *pinger) connect(ctx context.Context) error {
 		return err
 	}
 	p.conn, p.peer = conn, conn.Peer
-	p.out.tell("ping %s at %s (%s, %s)", conn.Peer, p.addr, conn.Security, conn.Muxer)
+	p.out.tell("ping %s at %s (%s)", conn.Peer, p.addr, carried(conn))
 	return p.open(ctx)
 }
 
