@@ -124,11 +124,16 @@ func (e *env) once(ctx context.Context, x experiment, s side) (values, error) {
 var smallest = []string{"-trimpath", "-ldflags", "-s -w"}
 
 func (e *env) build(ctx context.Context) error {
+	withQUIC := append([]string{"-tags", "quic"}, smallest...)
 	for _, b := range []struct {
-		name  string
-		flags []string
-	}{{ours, nil}, {theirs, nil}, {bare, nil}, {"echotroupe", smallest}, {"echogolibp2p", smallest}, {"echolibs", smallest}} {
-		args := append(append([]string{"build", "-o", e.binary(b.name)}, b.flags...), "./cmd/"+b.name)
+		name, as string
+		flags    []string
+	}{
+		{ours, "", nil}, {theirs, "", nil}, {bare, "", nil}, {"echolibs", "", smallest},
+		{"echotroupe", "", smallest}, {"echogolibp2p", "", smallest},
+		{"echotroupe", "quic", withQUIC}, {"echogolibp2p", "quic", withQUIC},
+	} {
+		args := append(append([]string{"build", "-o", e.binary(b.name + b.as)}, b.flags...), "./cmd/"+b.name)
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = e.cfg.Dir
 		if msg, err := cmd.CombinedOutput(); err != nil {

@@ -48,6 +48,7 @@ func experiments(quick bool) []experiment {
 		{"throughput-noise-1-blocking", few, mainSides, blockingTransfer(size)},
 		{"throughput-tls-1", few, allSides, transfers(control.Upload, "tls", size, 1)},
 		{"throughput-tls-8", few, mainSides, transfers(control.Upload, "tls", size, 8)},
+		{"throughput-quic-1", few, allSides, transfers(control.Upload, "quic", size, 1)},
 		{"delay", few, mainSides, delayed(int64(pick(256, 32)) * mib)},
 		{"stalled", few, mainSides, stalled(size / 2)},
 		{"requests-32", many, allSides, requests(32, ms)},
@@ -55,9 +56,11 @@ func experiments(quick bool) []experiment {
 		{"connects-4", many, mainSides, connects(4, ms)},
 		{"ping", many, append(mainSides, nobody), ping(pick(5000, 500))},
 		{"ping-loaded", many, mainSides, pingLoaded(ms)},
-		{"memory-conns", few, mainSides, memoryConns(pick(1000, 100))},
+		{"memory-conns", few, mainSides, memoryConns("noise", pick(1000, 100))},
+		{"memory-quic-conns", few, mainSides, memoryConns("quic", pick(1000, 100))},
 		{"memory-streams", few, mainSides, memoryStreams(pick(2000, 200))},
-		{"binary", 1, append(mainSides, nobody), binarySize},
+		{"binary", 1, append(mainSides, nobody), binarySize("")},
+		{"binary-quic", 1, mainSides, binarySize("quic")},
 		{"growth-streams", 3, mainSides, growthStreams(size/2, streamPoints(quick))},
 		{"growth-conns", 1, mainSides, growthConns(connPoints(quick))},
 	}
@@ -234,13 +237,15 @@ func pingLoaded(ms int) func(context.Context, *env, side) (values, error) {
 	}
 }
 
-func binarySize(_ context.Context, e *env, s side) (values, error) {
-	name := map[side]string{us: "echotroupe", them: "echogolibp2p", nobody: "echolibs"}[s]
-	info, err := os.Stat(e.binary(name))
-	if err != nil {
-		return nil, err
+func binarySize(with string) func(context.Context, *env, side) (values, error) {
+	return func(_ context.Context, e *env, s side) (values, error) {
+		name := map[side]string{us: "echotroupe", them: "echogolibp2p", nobody: "echolibs"}[s]
+		info, err := os.Stat(e.binary(name + with))
+		if err != nil {
+			return nil, err
+		}
+		return values{"MB": float64(info.Size()) / megabyte}, nil
 	}
-	return values{"MB": float64(info.Size()) / megabyte}, nil
 }
 
 // patience is how long a server may take to see what its clients have done already.

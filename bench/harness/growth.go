@@ -52,7 +52,7 @@ func growthStreams(size int64, points []int) func(context.Context, *env, side) (
 // long one more takes to open. At the end some are asked whether they still answer.
 func growthConns(points []int) func(context.Context, *env, side) (values, error) {
 	return func(ctx context.Context, e *env, s side) (values, error) {
-		return e.crowded(ctx, s, func(p *pair) (values, error) {
+		return e.crowded(ctx, s, "noise", func(p *pair) (values, error) {
 			newcomer, err := start(e.binary(s.client), s.client+" (newcomer)")
 			if err != nil {
 				return nil, err

@@ -28,13 +28,13 @@ func each(before, after *control.Usage, n int) values {
 
 // crowded is a server of one implementation with a crowd of clients that is the same for all: one
 // light node of Troupe for each connection.
-func (e *env) crowded(ctx context.Context, s side, measure func(*pair) (values, error)) (values, error) {
-	return e.connected(ctx, side{ours, s.server}, options{apart: true}, measure)
+func (e *env) crowded(ctx context.Context, s side, security string, measure func(*pair) (values, error)) (values, error) {
+	return e.connected(ctx, side{ours, s.server}, options{security: security, apart: true}, measure)
 }
 
-func memoryConns(n int) func(context.Context, *env, side) (values, error) {
+func memoryConns(security string, n int) func(context.Context, *env, side) (values, error) {
 	return func(ctx context.Context, e *env, s side) (values, error) {
-		return e.crowded(ctx, s, func(p *pair) (values, error) {
+		return e.crowded(ctx, s, security, func(p *pair) (values, error) {
 			base, err := p.settled(ctx)
 			if err != nil {
 				return nil, err

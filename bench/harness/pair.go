@@ -45,10 +45,10 @@ type pair struct {
 
 // options of a pair.
 type options struct {
-	security string
-	delayed  bool // through the delaying proxy
-	apart    bool // the client does not connect
-	blocking bool // the server's handlers are goroutines
+	security string // noise, tls, or quic in place of TCP
+	delayed  bool   // through the delaying proxy
+	apart    bool   // the client does not connect
+	blocking bool   // the server's handlers are goroutines
 }
 
 // connect starts two processes.
@@ -66,7 +66,11 @@ func (e *env) connect(ctx context.Context, s side, o options) (p *pair, err erro
 	if o.blocking {
 		args = append(args, "-blocking")
 	}
-	p.server, err = start(e.binary(s.server), s.server+" (server)", append(args, "-listen", "/ip4/127.0.0.1/tcp/0")...)
+	listen := "/ip4/127.0.0.1/tcp/0"
+	if o.security == "quic" {
+		listen = "/ip4/127.0.0.1/udp/0/quic-v1"
+	}
+	p.server, err = start(e.binary(s.server), s.server+" (server)", append(args, "-listen", listen)...)
 	if err != nil {
 		return p, err
 	}

@@ -47,7 +47,9 @@ var rows = []row{
 	{"memory-conns", "goroutines", "goroutines per idle connection", cost, most(1), bound{}},
 	{"memory-streams", "KB", "memory per open stream with a waiting actor handler: heap and stacks", cost, times(0.5), times(0.35)},
 	{"memory-streams", "goroutines", "goroutines per such stream", cost, most(0), bound{}},
+	{"throughput-quic-1", "MB/s", "QUIC, one stream, 64 KiB writes", rate, times(0.95), times(1.3)},
 	{"binary", "MB", "stripped echo node: TCP+Noise+TLS", cost, times(0.7), times(0.5)},
+	{"binary-quic", "MB", "stripped echo node: the same with QUIC", cost, times(0.8), times(0.6)},
 
 	{"stalled", "of the speed", "one stream beside a stalled one, of its speed alone", rate, least(0.9), bound{}},
 	{"throughput-noise-1-down", "MB/s", "one stream, the server sends", rate, bound{}, bound{}},
@@ -55,6 +57,7 @@ var rows = []row{
 	{"throughput-noise-1-blocking", "MB/s", "one stream, goroutines as handlers on both sides", rate, bound{}, bound{}},
 	{"throughput-tls-1", "MB/s", "TLS instead of Noise, one stream", rate, bound{}, bound{}},
 	{"throughput-tls-8", "MB/s", "TLS, 8 streams", rate, bound{}, bound{}},
+	{"throughput-quic-1", "CPU s/GB", "CPU seconds per GB over QUIC", cost, bound{}, bound{}},
 	{"throughput-noise-8", "CPU s/GB", "CPU seconds per GB with 8 streams", cost, bound{}, bound{}},
 	{"throughput-noise-1", "allocs/MiB", "allocations per MiB, both sides", cost, bound{}, bound{}},
 	{"requests-32", "p99 us", "request p99, 32 in flight", latency, bound{}, bound{}},
@@ -65,6 +68,9 @@ var rows = []row{
 	{"memory-conns", "base MB", "a listening node with nobody: heap and stacks", cost, bound{}, bound{}},
 	{"memory-conns", "base MB RSS", "the same, resident", cost, bound{}, bound{}},
 	{"memory-streams", "KB RSS", "memory per open stream, resident", cost, bound{}, bound{}},
+	{"memory-quic-conns", "KB", "memory per idle QUIC connection, server: heap and stacks", cost, bound{}, bound{}},
+	{"memory-quic-conns", "KB RSS", "the same, resident", cost, bound{}, bound{}},
+	{"memory-quic-conns", "goroutines", "goroutines per idle QUIC connection", cost, bound{}, bound{}},
 }
 
 // String is a bound as the report shows it.

@@ -1,6 +1,6 @@
 // Command echogolibp2p is the counterpart of echotroupe on go-libp2p. It is put together from
 // go-libp2p's parts, because the package libp2p links QUIC, WebTransport and WebRTC into every
-// program whether it uses them or not.
+// program whether it uses them or not. The tag quic adds QUIC.
 package main
 
 import (
@@ -24,6 +24,9 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
 )
+
+// addQUIC is there with the tag quic.
+var addQUIC func(*swarm.Swarm, crypto.PrivKey) error
 
 func main() {
 	h, err := newHost()
@@ -84,5 +87,12 @@ func newHost() (host.Host, error) {
 		return nil, err
 	}
 	h.Start()
-	return h, net.Listen(ma.StringCast("/ip4/0.0.0.0/tcp/0"))
+	listen := []ma.Multiaddr{ma.StringCast("/ip4/0.0.0.0/tcp/0")}
+	if addQUIC != nil {
+		if err := addQUIC(net, key); err != nil {
+			return nil, err
+		}
+		listen = append(listen, ma.StringCast("/ip4/0.0.0.0/udp/0/quic-v1"))
+	}
+	return h, net.Listen(listen...)
 }

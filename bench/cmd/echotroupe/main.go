@@ -1,5 +1,5 @@
 // Command echotroupe is the smallest useful Troupe node, TCP with Noise and TLS and an echo: what
-// it weighs, stripped, is what the library adds to a program.
+// it weighs, stripped, is what the library adds to a program. The tag quic adds QUIC.
 package main
 
 import (
@@ -10,8 +10,11 @@ import (
 	"github.com/troupe-p2p/troupe"
 )
 
+// config is widened by the tag quic.
+var config = troupe.Config{Listen: []string{"/ip4/0.0.0.0/tcp/0"}}
+
 func main() {
-	s, err := troupe.New(troupe.Config{Listen: []string{"/ip4/0.0.0.0/tcp/0"}})
+	s, err := troupe.New(config)
 	if err != nil {
 		log.Fatal(err)
 	}

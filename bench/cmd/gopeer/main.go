@@ -1,5 +1,5 @@
-// Command gopeer is the go-libp2p node of the benchmark: TCP, one security protocol, yamux, no
-// resource limits, no metrics. It uses nothing of Troupe but the benchmark's own packages.
+// Command gopeer is the go-libp2p node of the benchmark: TCP, one security protocol and yamux, or
+// QUIC; no resource limits, no metrics. It uses nothing of Troupe but the benchmark's own packages.
 package main
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 
 	"github.com/troupe-p2p/troupe/bench/drive"
@@ -35,7 +36,6 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 	}
 	opts := []libp2p.Option{
 		libp2p.Identity(key),
-		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 		libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
@@ -45,11 +45,13 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 	}
 	switch cfg.Security {
 	case "noise":
-		opts = append(opts, libp2p.Security(noise.ID, noise.New))
+		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(noise.ID, noise.New))
 	case "tls":
-		opts = append(opts, libp2p.Security(libp2ptls.ID, libp2ptls.New))
+		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(libp2ptls.ID, libp2ptls.New))
+	case "quic":
+		opts = append(opts, libp2p.Transport(libp2pquic.NewTransport))
 	default:
-		return nil, fmt.Errorf("unknown security %q: noise or tls", cfg.Security)
+		return nil, fmt.Errorf("unknown security %q: noise, tls or quic", cfg.Security)
 	}
 	if cfg.Listen == "" {
 		opts = append(opts, libp2p.NoListenAddrs)

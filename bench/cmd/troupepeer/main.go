@@ -1,5 +1,5 @@
-// Command troupepeer is the Troupe node of the benchmark: TCP, one security protocol, yamux,
-// limits out of the way. It uses nothing but Troupe's public packages.
+// Command troupepeer is the Troupe node of the benchmark: TCP, one security protocol and yamux,
+// or QUIC; limits out of the way. It uses nothing but Troupe's public packages.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/transports/quic"
 
 	"github.com/troupe-p2p/troupe/bench/drive"
 )
@@ -44,8 +45,10 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 		c.Security = []troupe.Security{troupe.Noise}
 	case "tls":
 		c.Security = []troupe.Security{troupe.TLS}
+	case "quic":
+		c.Transports = []troupe.Transport{quic.Config{}.Transport}
 	default:
-		return nil, fmt.Errorf("unknown security %q: noise or tls", cfg.Security)
+		return nil, fmt.Errorf("unknown security %q: noise, tls or quic", cfg.Security)
 	}
 	if cfg.Crowd {
 		c.Runtime = crowd()
