@@ -13,15 +13,23 @@ import (
 
 func TestPeersQUICGo(t *testing.T) { overQUIC(t, "go", "go", "ed25519", "ecdsa") }
 
-func TestOutboundQUICGo(t *testing.T) {
-	for i, key := range keyTypes["go"] {
-		overQUIC(t, "troupe", "go", key, keyTypes["go"][(i+1)%len(keyTypes["go"])])
+func TestOutboundQUICGo(t *testing.T) { outboundQUIC(t, "go") }
+func TestOutboundQUICJS(t *testing.T) { outboundQUIC(t, "js") }
+
+func TestOutboundServesQUICGo(t *testing.T) { servesQUIC(t, "go") }
+func TestOutboundServesQUICJS(t *testing.T) { servesQUIC(t, "js") }
+
+func outboundQUIC(t *testing.T, foreign string) {
+	keys := keyTypes[foreign]
+	for i, key := range keys {
+		overQUIC(t, "troupe", foreign, key, keys[(i+1)%len(keys)])
 	}
 }
 
-func TestOutboundServesQUICGo(t *testing.T) {
-	for i, key := range keyTypes["go"] {
-		overQUIC(t, "go", "troupe", key, keyTypes["go"][(i+1)%len(keyTypes["go"])])
+func servesQUIC(t *testing.T, foreign string) {
+	keys := keyTypes[foreign]
+	for i, key := range keys {
+		overQUIC(t, foreign, "troupe", key, keys[(i+1)%len(keys)])
 	}
 }
 
@@ -41,7 +49,7 @@ func overQUIC(t *testing.T, dialer, listener, dialKey, listenKey string) {
 			t.Errorf("pinged over %s", r.Conn.Remote)
 		}
 		identifies(t, client, subject{
-			id: server.ID, addr: server.Addr(), key: listenKey, agent: map[string]string{"go": "gopeer/", "troupe": "troupe/"}[listener],
+			id: server.ID, addr: server.Addr(), key: listenKey, agent: map[string]string{"go": "gopeer/", "js": "jspeer/", "troupe": "troupe/"}[listener],
 			protocols: []string{control.EchoProtocol, control.ResetProtocol},
 		})
 		const bytes = 8 << 20
@@ -51,7 +59,9 @@ func overQUIC(t *testing.T, dialer, listener, dialKey, listenKey string) {
 			t.Errorf("%d bytes were echoed, want %d", r.Transfer.Bytes, bytes)
 		}
 		exercise(t, client, server.Addr(), light)
-		showsResets(t, client, server)
+		if dialer != "js" { // @chainsafe/libp2p-quic 2.1.1 takes a reset for the end of the data
+			showsResets(t, client, server)
+		}
 		client.Must(t, "closes", control.Request{Cmd: control.Disconnect, Peer: server.ID})
 		if r = client.Must(t, "and dials again", control.Request{Cmd: control.Ping, Addr: server.Addr(), Count: 1}); len(r.RTTs) != 1 {
 			t.Error("no ping came back")

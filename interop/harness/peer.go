@@ -22,7 +22,7 @@ type PeerConfig struct {
 	Key      string // "ed25519" (default), "secp256k1", "ecdsa" or "rsa"
 	NoEarly  bool   // leave the muxer to multistream
 	Listen   bool   // on a free port of 127.0.0.1
-	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets, or QUIC, which is not for js
+	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets, or QUIC
 	Cert     string // of Certificate, for "/tls/ws" at both ends
 }
 

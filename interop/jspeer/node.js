@@ -1,6 +1,7 @@
-// The node itself: TCP and WebSockets, the wanted security, yamux, identify and ping, and the test
+// The node itself: TCP, WebSockets and QUIC, the wanted security, yamux, identify and ping, and the test
 // protocols. It refuses nothing, because the limits under test are Troupe's.
 import { readFileSync } from 'node:fs'
+import { quic } from '@chainsafe/libp2p-quic'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { identify, identifyPush } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
@@ -31,7 +32,7 @@ export async function startNode ({ listen, security, key, cert, noEarly }) {
     privateKey: await generateKeyPair(KEY_TYPES[key], key === 'rsa' ? RSA_BITS : undefined),
     nodeInfo: { name: 'jspeer', userAgent: 'jspeer/1' },
     addresses: { listen },
-    transports: [tcp(), webSockets({ https: { cert: shown, key: shown } })],
+    transports: [tcp(), webSockets({ https: { cert: shown, key: shown } }), quic()],
     connectionEncrypters: encrypters.map((make) => watched(make, early, noEarly)),
     streamMuxers: [yamux()],
     // One stream at a time, the default, is refused while the last one is still closing.
