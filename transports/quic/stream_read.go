@@ -6,19 +6,16 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	quicgo "github.com/quic-go/quic-go"
 )
-
-// firstRead is what reads begin with and come back to, as package tcp's do.
-const firstRead = 4 << 10
 
 // read is the read pump. It waits for bytes without a buffer and without a credit, so that an end
 // is told to a reader who has none; who waits for a credit is woken by an end too.
 func (s *stream) read() {
 	s.qs.SetReceiveFinalSizeCallback(func(int64) { s.look() }) // an end, of whichever kind
-	most := s.c.t.cfg.ReadBuffer
-	size := min(firstRead, most)
+	size := sockets.NewSizer(s.c.t.cfg.ReadBuffer)
 	for {
 		var first [1]byte
 		if _, err := s.qs.Peek(first[:]); err != nil {
@@ -30,15 +27,10 @@ func (s *stream) read() {
 			<-s.wake
 			continue
 		}
-		b := buf.Get(size)
+		b := buf.Get(size.Size)
 		n, err := s.qs.Read(b.B)
 		b.B = b.B[:n]
-		switch {
-		case n == size:
-			size = most
-		case n <= firstRead:
-			size = min(firstRead, most)
-		}
+		size.Took(n)
 		if n > 0 {
 			s.offer(b)
 		} else {

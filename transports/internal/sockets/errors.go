@@ -1,4 +1,4 @@
-// Package sockets is what the transports over TCP have in common: whose fault an error of a socket is,
+// Package sockets is what the transports have in common that use sockets: whose fault an error is, how large a read,
 // and how long to wait after an accept that failed.
 package sockets
 
