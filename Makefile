@@ -5,7 +5,7 @@
 #   make test      unit tests, and a smoke test against go-libp2p; needs nothing but Go
 #   make race      the same with the race detector and shuffled; needs a C compiler
 #   make smoke     the smoke test against go-libp2p and js-libp2p; needs npm
-#   make interop   the full interoperability matrix with both; needs npm
+#   make interop   the full interoperability matrix with both; needs npm; writes interop/MATRIX.md
 #   make sim       a thousand simulated networks, a simulated day, planted bugs; writes docs/sim.md
 #   make robust    attacks and faults with foreign peers as witnesses; Linux, minutes
 #   make fuzz      every fuzz target for FUZZTIME; writes docs/fuzz.md
@@ -62,9 +62,11 @@ test: unit
 unit:
 	$(GO) test ./...
 	cd examples/outside && $(GO) test ./...
+	cd interop && $(GO) test ./contract/...
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+	cd interop && CGO_ENABLED=1 $(GO) test -race -shuffle=on ./contract/...
 	$(INTEROP) -run '^Test($(OURS)).*Go$$' .
 
 # The process under test is raced too, not only the test that watches it.
@@ -73,6 +75,7 @@ race: export INTEROP_RACE = 1
 smoke: interop-deps
 	$(INTEROP) -run '^Test(Peers|$(OURS))' .
 
+interop: export INTEROP_MATRIX = MATRIX.md
 interop: interop-deps
 	$(INTEROP) -v -timeout 30m -run '^Test(Peers|Outbound|Smoke|Full)' .
 

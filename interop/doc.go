@@ -4,7 +4,8 @@
 //	Peers     the foreign peers among themselves: what they cannot do, nobody can blame on Troupe
 //	Outbound  a program made of Troupe's public packages, against foreign peers, both ways
 //	Smoke     a handful of everything, with each foreign peer, within a minute
-//	Full      the matrix: directions, security, muxer negotiation, key types, bulk, endings
+//	Full      the matrix: directions, security, muxer negotiation, key types, bulk, endings; and who
+//	          meets whom by the contract of libp2p's official tests, which MATRIX.md shows
 //	Robust    attacks and faults with foreign peers as witnesses; minutes
 //
 // The words above begin the names of the tests, with Go or JS behind them where only one foreign

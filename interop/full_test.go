@@ -10,10 +10,10 @@ import (
 
 // TestFullMatrixGo and TestFullMatrixJS run through security, muxer negotiation and the key
 // types of both sides; in each cell both sides dial, ping and identify each other.
-func TestFullMatrixGo(t *testing.T) { matrix(t, "go") }
-func TestFullMatrixJS(t *testing.T) { matrix(t, "js") }
+func TestFullMatrixGo(t *testing.T) { fullMatrix(t, "go") }
+func TestFullMatrixJS(t *testing.T) { fullMatrix(t, "js") }
 
-func matrix(t *testing.T, kind string) {
+func fullMatrix(t *testing.T, kind string) {
 	keys := keyTypes[kind]
 	for i, nodeKey := range keys {
 		t.Run("troupe "+nodeKey, func(t *testing.T) {

@@ -1,13 +1,13 @@
 // Package contract plays a peer of the official interoperability tests of libp2p. Both of them
 // start one program twice, tell it by its environment what to be, and let the two meet by Redis.
 //
-//		                  test-plans/transport-interop          unified-testing/transport
-//		what to use       transport, security, muxer            TRANSPORT, SECURE_CHANNEL, MUXER
-//		what to be        is_dialer, ip                         IS_DIALER, LISTENER_IP
-//		where to meet     redis_addr (redis:6379)               REDIS_ADDR
-//		                  the list listenerAddr                 the list <TEST_KEY>_listener_multiaddr
-//		how long          test_timeout_seconds (180)            TEST_TIMEOUT_SECS (180)
-//		what to print     a line of JSON                        four lines of YAML
+//	by the words of   test-plans/transport-interop          unified-testing/transport
+//	what to use       transport, security, muxer            TRANSPORT, SECURE_CHANNEL, MUXER
+//	what to be        is_dialer, ip                         IS_DIALER, LISTENER_IP
+//	where to meet     redis_addr (redis:6379)               REDIS_ADDR
+//	                  the list listenerAddr                 the list <TEST_KEY>_listener_multiaddr
+//	how long          test_timeout_seconds (180)            TEST_TIMEOUT_SECS (180)
+//	what to print     a line of JSON                        four lines of YAML
 //
 //	 1. Read takes the environment; what the peer does not have is refused before anything begins.
 //	 2. Both wait until Redis answers a PING.

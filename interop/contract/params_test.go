@@ -25,7 +25,8 @@ func TestReadTakesTheWordsOfBothSuites(t *testing.T) {
 		listen string
 	}{
 		{
-			why: "test-plans, with nothing but what must be", env: []string{"transport=tcp", "security=noise", "muxer=yamux", "is_dialer=true"},
+			why: "test-plans, with nothing but what must be",
+			env: []string{"transport=tcp", "security=noise", "muxer=yamux", "is_dialer=true"},
 			want: Params{
 				Transport: "tcp", Security: "noise", Muxer: "yamux", Dialer: true, IP: everywhere,
 				Redis: "redis:6379", Key: "listenerAddr", Timeout: 3 * time.Minute,
@@ -34,10 +35,12 @@ func TestReadTakesTheWordsOfBothSuites(t *testing.T) {
 		},
 		{
 			why: "test-plans, with all of it", env: []string{
-				"transport=wss", "security=tls", "muxer=mplex", "is_dialer=false", "ip=127.0.0.1", "redis_addr=there:1", "test_timeout_seconds=7",
+				"transport=wss", "security=tls", "muxer=mplex", "is_dialer=false", "ip=127.0.0.1", "redis_addr=there:1",
+				"test_timeout_seconds=7",
 			},
 			want: Params{
-				Transport: "wss", Security: "tls", Muxer: "mplex", IP: loopback, Redis: "there:1", Key: "listenerAddr", Timeout: 7 * time.Second,
+				Transport: "wss", Security: "tls", Muxer: "mplex", IP: loopback, Redis: "there:1", Key: "listenerAddr",
+				Timeout: 7 * time.Second,
 			},
 			listen: "/ip4/127.0.0.1/tcp/0/tls/ws",
 		},
@@ -61,8 +64,8 @@ func TestReadTakesTheWordsOfBothSuites(t *testing.T) {
 		},
 		{
 			why: "unified-testing", env: []string{
-				"TRANSPORT=ws", "SECURE_CHANNEL=tls", "MUXER=yamux", "IS_DIALER=false", "LISTENER_IP=0.0.0.0", "REDIS_ADDR=transport-redis:6379",
-				"TEST_KEY=a5b50d5e", "TEST_TIMEOUT_SECS=9", "DEBUG=true",
+				"TRANSPORT=ws", "SECURE_CHANNEL=tls", "MUXER=yamux", "IS_DIALER=false", "LISTENER_IP=0.0.0.0",
+				"REDIS_ADDR=transport-redis:6379", "TEST_KEY=a5b50d5e", "TEST_TIMEOUT_SECS=9", "DEBUG=true",
 			},
 			want: Params{
 				Dialect: UnifiedTesting, Transport: "ws", Security: "tls", Muxer: "yamux", IP: everywhere, Redis: "transport-redis:6379",

@@ -124,8 +124,14 @@ func TestWhatGoesWrongIsSaid(t *testing.T) {
 		node *fake
 		want string
 	}{
-		{"a dialer that reaches nobody", about(TestPlans, "true", redis.Addr(), "60"), &fake{err: unreachable}, someone + ": no route to host"},
-		{"a dialer without a listener", about(UnifiedTesting, "true", redis.Addr(), "1"), &fake{}, "no listener has left its address in deadbeef"},
+		{
+			"a dialer that reaches nobody", about(TestPlans, "true", redis.Addr(), "60"), &fake{err: unreachable},
+			someone + ": no route to host",
+		},
+		{
+			"a dialer without a listener", about(UnifiedTesting, "true", redis.Addr(), "1"), &fake{},
+			"no listener has left its address in deadbeef",
+		},
 		{"a listener that listens nowhere", about(TestPlans, "false", redis.Addr(), "60"), &fake{}, "listens nowhere"},
 		{"no Redis", about(TestPlans, "true", "127.0.0.1:1", "1"), &fake{}, "no Redis at 127.0.0.1:1 within 1s"},
 		{
@@ -171,9 +177,15 @@ func TestListenerIsToldAsAnotherContainerReachesIt(t *testing.T) {
 			"the loopback leads nowhere", everywhere, hosts, []string{"/ip4/127.0.0.1/tcp/1" + peer, "/ip4/10.0.0.7/tcp/1" + peer},
 			"/ip4/10.0.0.7/tcp/1" + peer,
 		},
-		{"hosts stand in for 0.0.0.0", everywhere, hosts, []string{"/ip4/0.0.0.0/udp/1/quic-v1" + peer}, "/ip4/10.0.0.7/udp/1/quic-v1" + peer},
+		{
+			"hosts stand in for 0.0.0.0", everywhere, hosts, []string{"/ip4/0.0.0.0/udp/1/quic-v1" + peer},
+			"/ip4/10.0.0.7/udp/1/quic-v1" + peer,
+		},
 		{"nothing but the loopback", everywhere, hosts[:2], []string{"/ip4/0.0.0.0/tcp/1" + peer}, "no address but of the loopback"},
-		{"link-local takes a zone", netip.IPv6Unspecified(), hosts[1:3], []string{"/ip6/::/tcp/1" + peer}, "no address but of the loopback"},
+		{
+			"link-local takes a zone", netip.IPv6Unspecified(), hosts[1:3], []string{"/ip6/::/tcp/1" + peer},
+			"no address but of the loopback",
+		},
 		{"nothing", everywhere, hosts, nil, "listens nowhere"},
 		{"nonsense", everywhere, hosts, []string{"localhost"}, "localhost"},
 	} {

@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"debug/buildinfo"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -56,6 +58,7 @@ func build(name string) (string, error) {
 		}
 		dir, target = filepath.Dir(dir), "./cmd/troupe"
 	}
+	name = filepath.Base(name)
 	out := filepath.Join(binDir, name)
 	args := []string{"build", "-o", out}
 	// The race detector needs a C compiler, so it is asked for and never assumed.
@@ -71,10 +74,12 @@ func build(name string) (string, error) {
 }
 
 var builds = map[string]func() (string, error){
-	"gopeer":     sync.OnceValues(func() (string, error) { return build("gopeer") }),
-	"hostile":    sync.OnceValues(func() (string, error) { return build("hostile") }),
-	"troupe":     sync.OnceValues(func() (string, error) { return build("troupe") }),
-	"troupepeer": sync.OnceValues(func() (string, error) { return build("troupepeer") }),
+	"contract/goping":     sync.OnceValues(func() (string, error) { return build("contract/goping") }),
+	"contract/troupeping": sync.OnceValues(func() (string, error) { return build("contract/troupeping") }),
+	"gopeer":              sync.OnceValues(func() (string, error) { return build("gopeer") }),
+	"hostile":             sync.OnceValues(func() (string, error) { return build("hostile") }),
+	"troupe":              sync.OnceValues(func() (string, error) { return build("troupe") }),
+	"troupepeer":          sync.OnceValues(func() (string, error) { return build("troupepeer") }),
 }
 
 // binary returns the path of a built command or fails the test.
@@ -123,3 +128,51 @@ var nodeJS = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// GoLibp2pVersion is what its peer is made of.
+func GoLibp2pVersion(tb testing.TB) string {
+	tb.Helper()
+	info, err := buildinfo.ReadFile(binary(tb, "contract/goping"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, d := range info.Deps {
+		if d.Path == "github.com/libp2p/go-libp2p" {
+			return d.Version
+		}
+	}
+	tb.Fatal("no go-libp2p in its peer")
+	return ""
+}
+
+// NodeVersion is that of the Node which js-libp2p runs on.
+func NodeVersion(tb testing.TB) string {
+	tb.Helper()
+	path, err := nodeJS()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	version, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return strings.TrimSpace(string(version))
+}
+
+// JSVersion is that of an installed package.
+func JSVersion(tb testing.TB, name string) string {
+	tb.Helper()
+	dir, err := moduleDir()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "jspeer", "node_modules", filepath.FromSlash(name), "package.json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var about struct{ Version string }
+	if err := json.Unmarshal(b, &about); err != nil {
+		tb.Fatal(err)
+	}
+	return about.Version
+}

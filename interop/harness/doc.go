@@ -5,6 +5,7 @@
 //	Peer   a foreign node (gopeer or jspeer) that answers commands of package control
 //	Node   `troupe up`: its ready line, its events, its inspection pages, its end by signal
 //	Attack a run of the hostile program
+//	Meet   two programs of the official contract, by a Redis in this process
 //
 // Every wait has a deadline, and nothing sleeps to synchronise. A missing program fails the
 // test: an interop test that is skipped proves nothing.

@@ -73,7 +73,8 @@ async function selfSigned () {
     name: 'CN=libp2p interop', signingAlgorithm: algorithm, keys
   }, webcrypto)
   const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64')
-  return { cert: cert.toString('pem'), key: `-----BEGIN PRIVATE KEY-----\n${key.match(/.{1,64}/g).join('\n')}\n-----END PRIVATE KEY-----\n` }
+  const lines = key.match(/.{1,64}/g).join('\n')
+  return { cert: cert.toString('pem'), key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n` }
 }
 
 async function startNode (suite, dialer) {

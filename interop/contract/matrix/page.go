@@ -1,0 +1,127 @@
+package matrix
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Outcome is what became of a pair in a cell.
+type Outcome struct {
+	Met bool
+	Why string // if not
+}
+
+// Page is what is written down of a run.
+type Page struct {
+	Date     time.Time
+	Versions []string // of the peers
+	IP       string   // that listeners were told to listen on
+	Took     time.Duration
+	Outcomes map[Cell]map[Pair]Outcome
+}
+
+// letters stand for the peers in the head of the table, which is wide enough.
+var letters = map[string]string{Troupe: "T", Go: "G", JS: "J"}
+
+func (p Pair) String() string { return letters[p.Dialer] + "→" + letters[p.Listener] }
+
+// Render writes the page.
+func (p Page) Render() string {
+	var b strings.Builder
+	notes := &notes{}
+	table := p.table(notes)
+	met, lacking, failed := p.count()
+	fmt.Fprintf(&b, "# Who has met whom\n\n")
+	fmt.Fprintf(&b, "Written by `make interop` on %s, in %v. What the peers were told, and how they met, is the contract of\n",
+		p.Date.UTC().Format("2006-01-02 15:04 UTC"), p.Took.Round(time.Second))
+	b.WriteString("libp2p's official tests (`contract/doc.go`). Every pair met twice in a cell: once by the words of\n" +
+		"test-plans/transport-interop and once by those of unified-testing. To meet is to dial, to shake hands with nothing on\n" +
+		"offer but the cell's security and muxer, to ping once, and to report both times.\n\n")
+	fmt.Fprintf(&b, "T is Troupe, G go-libp2p, J js-libp2p in Node; T→G: Troupe dials. Listeners were told to listen on %s.\n\n", p.IP)
+	for _, v := range p.Versions {
+		fmt.Fprintf(&b, "- %s\n", v)
+	}
+	fmt.Fprintf(&b, "\n%d met, %d failed, %d cannot.\n\n", met, failed, lacking)
+	b.WriteString(table)
+	if len(notes.list) > 0 {
+		b.WriteString("\nWhy not:\n\n")
+		for i, why := range notes.list {
+			fmt.Fprintf(&b, "%d. %s\n", i+1, why)
+		}
+	}
+	return b.String()
+}
+
+func (p Page) table(notes *notes) string {
+	var b strings.Builder
+	b.WriteString("| transport | security | muxer |")
+	rule := "|---|---|---|"
+	for _, pair := range Pairs() {
+		fmt.Fprintf(&b, " %s |", pair)
+		rule += "---|"
+	}
+	b.WriteString("\n" + rule + "\n")
+	for _, c := range Cells() {
+		security, muxer := c.Security, c.Muxer
+		if security == "" {
+			security, muxer = "its own", "its own"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |", c.Transport, security, muxer)
+		for _, pair := range Pairs() {
+			fmt.Fprintf(&b, " %s |", p.say(c, pair, notes))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func (p Page) say(c Cell, pair Pair, notes *notes) string {
+	if lacks := Lacking(c, pair); len(lacks) > 0 {
+		var refs []string
+		for _, l := range lacks {
+			refs = append(refs, notes.ref(fmt.Sprintf("%s, %s: %s.", l.Peer, l.Word, l.Why)))
+		}
+		return strings.Join(refs, " ")
+	}
+	o, ran := p.Outcomes[c][pair]
+	switch {
+	case !ran:
+		return "**not run**"
+	case o.Met:
+		return "met"
+	}
+	if k, known := KnownOf(c, pair); known {
+		return "no " + notes.ref(fmt.Sprintf("%s to %s over %s: %s.", pair.Dialer, pair.Listener, c, k.Why))
+	}
+	return "**FAILED** " + notes.ref(fmt.Sprintf("%s to %s over %s: `%s`", pair.Dialer, pair.Listener, c, o.Why))
+}
+
+func (p Page) count() (met, lacking, failed int) {
+	for _, c := range Cells() {
+		for _, pair := range Pairs() {
+			switch {
+			case len(Lacking(c, pair)) > 0:
+				lacking++
+			case p.Outcomes[c][pair].Met:
+				met++
+			default:
+				failed++
+			}
+		}
+	}
+	return met, lacking, failed
+}
+
+// notes numbers the reasons as they first appear.
+type notes struct{ list []string }
+
+func (n *notes) ref(why string) string {
+	for i, w := range n.list {
+		if w == why {
+			return fmt.Sprintf("(%d)", i+1)
+		}
+	}
+	n.list = append(n.list, why)
+	return fmt.Sprintf("(%d)", len(n.list))
+}
