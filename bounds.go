@@ -28,7 +28,6 @@ import (
 	"github.com/troupe-p2p/troupe/transports/dnsaddr"
 	"github.com/troupe-p2p/troupe/transports/memory"
 	"github.com/troupe-p2p/troupe/transports/tcp"
-	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 // Bound is one container of the node that a remote can fill: what it holds, how much at most,
@@ -36,8 +35,8 @@ import (
 type Bound = bound.Bound
 
 // Bounds is the bound registry: every container of the node that a remote can fill, by name, with
-// the caps of the zero Config. Transports that this package does not link have lists of their own, such
-// as quic.Bounds.
+// the caps of the zero Config. Transports that this package does not link have lists of their own:
+// quic.Bounds, websocket.Bounds.
 func Bounds() []Bound {
 	all := []Bound{
 		{Name: "request: bytes of a message", Cap: defaultMaxSize,
@@ -75,7 +74,6 @@ func Bounds() []Bound {
 		tcp.Bounds,
 		tls.Bounds,
 		upgrade.Bounds,
-		websocket.Bounds,
 		yamux.Bounds,
 	} {
 		all = append(all, of()...)

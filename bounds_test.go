@@ -11,10 +11,13 @@ import (
 
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 // allBounds is the registry, with the lists of the transports that the node does not link.
-func allBounds() []troupe.Bound { return slices.Concat(troupe.Bounds(), quic.Bounds()) }
+func allBounds() []troupe.Bound {
+	return slices.Concat(troupe.Bounds(), quic.Bounds(), websocket.Bounds())
+}
 
 func TestBoundRegistryNamesEachBoundOnceWithItsCapAndItsAttack(t *testing.T) {
 	seen := map[string]bool{}

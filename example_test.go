@@ -61,23 +61,6 @@ func ExampleNew() {
 	// has an identity: true
 }
 
-// A node that browsers can reach. With a certificate, websocket.Config{CertFile: ...}.Transport in
-// place of troupe.WebSocket, it can listen on /tls/ws as well.
-func ExampleWebSocket() {
-	node, err := troupe.New(troupe.Config{
-		Listen:     []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws"},
-		Transports: []troupe.Transport{troupe.TCP, troupe.WebSocket},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer func() { _ = node.Close(context.Background()) }()
-
-	fmt.Println("addresses:", len(node.ListenAddrs()))
-	// Output: addresses: 2
-}
-
 // Nodes of one process meet in a MemoryHub: for tests and simulations.
 func ExampleMemory() {
 	hub := troupe.NewMemoryHub()

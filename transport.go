@@ -5,23 +5,16 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/memory"
 	"github.com/troupe-p2p/troupe/transports/tcp"
-	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 // Transport makes the adapter for one kind of address. One that is a conduit.Member is told of the
 // node's identity before it is used. Transports that are not here are packages of their own, and are
-// linked by those who name them: quic.Config{}.Transport.
+// linked by those who name them: quic.Config{}.Transport, websocket.Config{}.Transport.
 type Transport func(*actors.Runtime) (conduit.Transport, error)
 
 // TCP is the transport for /ip4 and /ip6 with /tcp.
 func TCP(rt *actors.Runtime) (conduit.Transport, error) {
 	return tcp.New(rt, tcp.Config{}), nil
-}
-
-// WebSocket is the transport for /tcp with /ws, and dials /wss. Listening on /wss takes a certificate:
-// websocket.Config{CertFile: "cert.pem", KeyFile: "key.pem"}.Transport.
-func WebSocket(rt *actors.Runtime) (conduit.Transport, error) {
-	return websocket.New(rt, websocket.Config{}), nil
 }
 
 // MemoryHub is where nodes of one process meet under /memory addresses.

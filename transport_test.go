@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/memory"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 // The node is the same over every transport, byte stream or natively muxed, and for two nodes
@@ -29,7 +30,7 @@ func TestNodesMeetOverEveryTransport(t *testing.T) {
 	}{
 		{"tcp", "/ip4/127.0.0.1/tcp/0", troupe.TCP},
 		{"tcp6", "/ip6/::1/tcp/0", troupe.TCP},
-		{"websocket", "/ip4/127.0.0.1/tcp/0/ws", troupe.WebSocket},
+		{"websocket", "/ip4/127.0.0.1/tcp/0/ws", websocket.Config{}.Transport},
 		{"quic", "/ip4/127.0.0.1/udp/0/quic-v1", quic.Config{}.Transport},
 		{"quic6", "/ip6/::1/udp/0/quic-v1", quic.Config{}.Transport},
 		{"memory", "/memory/7", troupe.Memory(hub)},
@@ -128,13 +129,20 @@ func TestATransportThatHasAKeyOfItsOwnHasToHaveTheNodes(t *testing.T) {
 // TestANodeLinksNoTransportThatItDoesNotName: quic-go weighs megabytes, and runs goroutines in which a
 // panic ends the process.
 func TestANodeLinksNoTransportThatItDoesNotName(t *testing.T) {
-	for pkg, want := range map[string]bool{".": false, "./transports/quic": true} {
+	libraries := map[string]string{"./transports/quic": "github.com/quic-go/", "./transports/websocket": "github.com/gorilla/websocket"}
+	linked := func(pkg, library string) bool {
 		out, err := exec.Command("go", "list", "-deps", pkg).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(string(out), "github.com/quic-go/"); got != want {
-			t.Errorf("%s links quic-go: %v", pkg, got)
+		return strings.Contains(string(out), library)
+	}
+	for pkg, library := range libraries {
+		if linked(".", library) {
+			t.Errorf("the root package links %s", library)
+		}
+		if !linked(pkg, library) {
+			t.Errorf("%s does not link %s: this proves nothing", pkg, library)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func main() {
 }
 
 func run(listen, security, key, cert string, noEarly bool) error {
-	cfg := troupe.Config{NoEarlyMuxer: noEarly, Transports: []troupe.Transport{troupe.TCP, troupe.WebSocket}}
+	cfg := troupe.Config{NoEarlyMuxer: noEarly, Transports: []troupe.Transport{troupe.TCP, websocket.Config{}.Transport}}
 	if cert != "" {
 		ws, err := secureWebSocket(cert)
 		if err != nil {

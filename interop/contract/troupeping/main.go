@@ -24,7 +24,7 @@ import (
 var (
 	transports = map[string]troupe.Transport{
 		"tcp":     troupe.TCP,
-		"ws":      troupe.WebSocket,
+		"ws":      websocket.Config{}.Transport,
 		"wss":     secureWebSocket,
 		"quic-v1": quic.Config{}.Transport,
 	}
