@@ -6,6 +6,6 @@
 //	listener ─Accepted─> gate ─spawns─> upgrade ─Upgraded─> gate ─Arrived─> peers
 //	dial ─spawns─> upgrade ─Upgraded─> dial
 //
-// The cores: multistream, noise, plaintext and upgrade (the state machine of a whole upgrade), and
+// The cores: multistream, noise, plaintext, pnet and upgrade (the state machine of a whole upgrade), and
 // admission (who loses a slot). tls is an adapter, because crypto/tls wants to block.
 package negotiation

@@ -135,7 +135,7 @@ func (u *upgrader) Receive(ctx actor.Context) {
 	case *buf.Buf:
 		u.credit = false
 		if u.tls != nil {
-			err = u.tls.Feed(m.B)
+			err = u.feedTLS(m.B)
 		} else {
 			err = u.core.HandleBytes(now, m.B)
 		}
@@ -264,9 +264,18 @@ func (u *upgrader) startTLS(ctx actor.Context, now time.Time, need upgrade.NeedT
 	return nil
 }
 
+func (u *upgrader) feedTLS(p []byte) error {
+	p, err := u.core.Unveil(p)
+	if err != nil {
+		return err
+	}
+	return u.tls.Feed(p)
+}
+
 func (u *upgrader) flushTLS() {
 	if u.tls != nil {
-		u.out = u.tls.TakeOutput(u.out)
+		n := len(u.out)
+		u.out = u.core.Veil(u.tls.TakeOutput(u.out), n)
 	}
 }
 

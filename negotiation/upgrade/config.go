@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
 	"github.com/troupe-p2p/troupe/negotiation/noise"
 	"github.com/troupe-p2p/troupe/negotiation/plaintext"
+	"github.com/troupe-p2p/troupe/negotiation/pnet"
 )
 
 // Config is what an upgrade needs. Local is required, and what the protocols in Security need.
@@ -36,6 +37,9 @@ type Config struct {
 	AllowPlaintext bool
 	// Key is this node's identity key; needed if Security has plaintext.
 	Key identity.PublicKey
+	// Network is the pre-shared key of the private network that this node is in; needs Rand. Default:
+	// none, the public network.
+	Network *pnet.Key
 	// Timeout is for the whole upgrade. Default: DefaultTimeout.
 	Timeout time.Duration
 	// Frame is the plaintext of a full Noise frame sent, in bytes. Default: noise.DefaultFrame.
@@ -65,6 +69,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("%w: %s needs Noise and Rand", ErrConfig, noise.ID)
 	case slices.Contains(c.Security, plaintext.ID) && (c.Key == nil || !c.AllowPlaintext):
 		return fmt.Errorf("%w: %s needs Key and AllowPlaintext", ErrConfig, plaintext.ID)
+	case c.Network != nil && c.Rand == nil:
+		return fmt.Errorf("%w: Network needs Rand", ErrConfig)
 	case c.Expect == c.Local:
 		return ErrSelf
 	}

@@ -36,6 +36,7 @@ type Upgrade struct {
 	deadline  time.Time
 	phase     phase
 	stage     Stage
+	members   *members // nil in the public network
 	choice    negotiator
 	handshake handshake // made before the choice when there is only one
 	done      Done      // filled as its parts become known
@@ -52,6 +53,13 @@ func New(cfg Config, now time.Time) (*Upgrade, error) {
 		return nil, &Error{Layer: LayerConfig, Fault: Local, Err: err}
 	}
 	u := &Upgrade{cfg: cfg, deadline: now.Add(cfg.Timeout)}
+	if cfg.Network != nil {
+		m, err := newMembers(cfg.Network, cfg.Rand)
+		if err != nil {
+			return nil, &Error{Layer: LayerNetwork, Fault: Local, Err: err}
+		}
+		u.members = m
+	}
 	u.choice = u.negotiate(cfg.Security)
 	u.out = u.choice.AppendOutput(u.out)
 	// With one security protocol there is nothing to wait for: its first message goes behind
@@ -73,6 +81,9 @@ func (u *Upgrade) HandleBytes(now time.Time, p []byte) error {
 		u.fail(LayerConfig, fmt.Errorf("%w: these bytes are not the upgrade's", ErrMisuse))
 	}
 	u.checkDeadline(now)
+	if u.err == nil {
+		p = u.unveil(p)
+	}
 	for len(p) > 0 && u.err == nil {
 		switch u.phase {
 		case choosingSecurity:
@@ -142,9 +153,10 @@ func (u *Upgrade) Next() (Event, bool) {
 // AppendOutput appends what is to be sent. Bytes appended count as sent. After an error it is what
 // was due before: the refusal of what a dialer proposed, say, that tells it why we close.
 func (u *Upgrade) AppendOutput(dst []byte) []byte {
+	n := len(dst)
 	dst = append(dst, u.out...)
 	u.out = nil
-	return dst
+	return u.Veil(dst, n)
 }
 
 // Deadline is when HandleTimeout is due, unless the upgrade is over.

@@ -329,6 +329,10 @@ func TestBadConfigurationIsALocalError(t *testing.T) {
 		"no randomness":           func(c *upgrade.Config) { c.Rand = nil },
 		"plaintext not allowed":   func(c *upgrade.Config) { c.Security, c.AllowPlaintext = []string{plaintext.ID}, false },
 		"plaintext without a key": func(c *upgrade.Config) { c.Security, c.Key = []string{plaintext.ID}, nil },
+		"a network, no randomness": func(c *upgrade.Config) {
+			c.Security, c.Rand, c.Network = []string{upgrade.TLS}, nil, networkKey(t, 1)
+		},
+		"no nonce":                func(c *upgrade.Config) { c.Rand, c.Network = io.LimitReader(seeded(1), 3), networkKey(t, 1) },
 		"negative timeout":        func(c *upgrade.Config) { c.Timeout = -1 },
 		"failing randomness":      func(c *upgrade.Config) { c.Rand = io.LimitReader(seeded(1), 3) },
 		"frame beyond the format": func(c *upgrade.Config) { c.Frame = 1 << 20 },

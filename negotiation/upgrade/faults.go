@@ -6,6 +6,7 @@ import (
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
 	"github.com/troupe-p2p/troupe/negotiation/noise"
 	"github.com/troupe-p2p/troupe/negotiation/plaintext"
+	"github.com/troupe-p2p/troupe/negotiation/pnet"
 )
 
 // fail ends the upgrade. The first failure counts.
@@ -14,6 +15,7 @@ func (u *Upgrade) fail(layer Layer, err error) {
 		return
 	}
 	u.err = &Error{Layer: layer, Fault: faultOf(err), Err: err}
+	u.suspectKey()
 	if c, ok := u.done.Open.(interface{ Close() }); ok {
 		c.Close() // gives back what it holds of a frame
 	}
@@ -43,7 +45,7 @@ func securityLayer(protocol string) Layer {
 
 // faultOf reads the kind of an error. What is nobody else's fault is the remote's.
 func faultOf(err error) Fault {
-	for _, kind := range []error{ErrConfig, ErrMisuse, ErrSelf, noise.ErrLocal, plaintext.ErrLocal, multistream.ErrName} {
+	for _, kind := range []error{ErrConfig, ErrMisuse, ErrSelf, noise.ErrLocal, plaintext.ErrLocal, pnet.ErrLocal, multistream.ErrName} {
 		if errors.Is(err, kind) {
 			return Local
 		}

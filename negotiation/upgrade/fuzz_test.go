@@ -6,6 +6,7 @@ import (
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/negotiation/noise"
 	"github.com/troupe-p2p/troupe/negotiation/plaintext"
+	"github.com/troupe-p2p/troupe/negotiation/pnet"
 	"github.com/troupe-p2p/troupe/negotiation/upgrade"
 )
 
@@ -15,8 +16,18 @@ func FuzzUpgrade(f *testing.F) {
 	f.Add([]byte(header+message(noise.ID)+"\x00\x20"), uint8(0), false)
 	f.Add([]byte(header+message(plaintext.ID)+"\x02\x0a\xff"), uint8(3), true)
 	f.Add([]byte(header+message("/x")+message(upgrade.TLS)+"hello"), uint8(255), false)
+	network := networkKey(f, 1)
 	f.Fuzz(func(t *testing.T, wire []byte, size uint8, dialer bool) {
 		cfg := bob.config(upgrade.Listener, noise.ID, upgrade.TLS)
+		if size >= 128 { // a member's nonce, and what would be the same bytes from it
+			cfg.Network = network
+			if l, err := pnet.New(network, seeded(7)); err != nil {
+				t.Fatal(err)
+			} else if size%2 == 0 {
+				l.Seal(wire)
+				wire = append(l.AppendNonce(nil), wire...)
+			}
+		}
 		if dialer {
 			cfg.Role = upgrade.Dialer
 		}

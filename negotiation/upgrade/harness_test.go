@@ -94,7 +94,9 @@ func (n *node) receive(p []byte) {
 	p = bytes.Clone(p)
 	switch {
 	case n.tls != nil:
-		n.err = n.tls.Feed(p)
+		if p, n.err = n.u.Unveil(p); n.err == nil {
+			n.err = n.tls.Feed(p)
+		}
 	case n.done != nil:
 		n.after = append(n.after, p...)
 	default:
@@ -154,7 +156,8 @@ func (n *node) send() []byte {
 	var p []byte
 	p, n.last = append(p, n.last...), nil
 	if n.tls != nil {
-		p = n.tls.TakeOutput(p)
+		end := len(p)
+		p = n.u.Veil(n.tls.TakeOutput(p), end)
 	}
 	p = n.u.AppendOutput(p)
 	if len(p) > 0 {
@@ -166,7 +169,7 @@ func (n *node) send() []byte {
 
 // settle hands over the outcome of TLS.
 func (n *node) settle(f func() error) {
-	n.last, n.tls = n.tls.TakeOutput(nil), nil
+	n.last, n.tls = n.u.Veil(n.tls.TakeOutput(nil), 0), nil
 	n.err = f()
 	n.drain()
 }

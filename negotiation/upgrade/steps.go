@@ -202,7 +202,7 @@ func (u *Upgrade) finish(muxer string) {
 // report queues Done when all that has come behind the upgrade is in it.
 func (u *Upgrade) report() {
 	if u.err == nil && u.phase == finished && !u.reported {
-		u.events = append(u.events, u.done)
+		u.events = append(u.events, u.members.cover(u.done))
 		u.reported = true
 	}
 }

@@ -6,6 +6,8 @@
 //	                       (connections/inlined-muxer-negotiation.md)
 //	3 multistream-select   inside the secured channel: which muxer, if 2 has not agreed on one
 //
+// In a private network all of that, and what follows it, lies under the layer of package pnet.
+//
 // Upgrade is a core for all of it, with one deadline over the whole. It runs Noise by itself. TLS
 // needs a goroutine, so the owner runs it: NeedTLS says when, HandleTLS takes the outcome. A
 // remote that does not keep the rules, or not fast enough, ends it with an Error that says in
@@ -160,6 +162,7 @@ type Layer string
 // The layers. A security handshake's layer is its protocol's short name.
 const (
 	LayerConfig    Layer = "config"
+	LayerNetwork   Layer = "private network"
 	LayerSecurity  Layer = "security negotiation"
 	LayerNoise     Layer = "noise"
 	LayerTLS       Layer = "tls"
@@ -192,6 +195,9 @@ var (
 	ErrEnded = errors.New("connection ended")
 	// ErrConfig: a Config that no upgrade can be made with.
 	ErrConfig = errors.New("bad configuration")
+	// ErrKey: the remote is not in this private network, by all that can be told: what its bytes
+	// become under our key is not the beginning of an upgrade.
+	ErrKey = errors.New("not in this private network: a wrong pre-shared key is a likely cause")
 	// ErrMisuse: the owner's calls do not fit the state.
 	ErrMisuse = errors.New("called in the wrong state")
 )
