@@ -30,6 +30,11 @@ type Config struct {
 	Transports []Transport
 	// Security are the security protocols, the preferred first. Default: Noise, TLS.
 	Security []Security
+	// PrivateNetwork is the pre-shared key of the private network that the node is in. It meets
+	// nobody without that key, over transports whose connections are byte streams (TCP, WebSocket,
+	// Unix, Memory); New refuses the others. Default: none, the public network, which New refuses
+	// if LIBP2P_FORCE_PNET=1 is in the environment.
+	PrivateNetwork *PSK
 	// NoEarlyMuxer leaves the muxer out of the security handshake, as rust-libp2p does.
 	NoEarlyMuxer bool
 	// Yamux tunes the muxer.

@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
+	"github.com/troupe-p2p/troupe/negotiation/pnet"
 	"github.com/troupe-p2p/troupe/negotiation/upgrade"
 	"github.com/troupe-p2p/troupe/peers"
 	"github.com/troupe-p2p/troupe/peers/connset"
@@ -272,8 +273,19 @@ func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 	case slices.ContainsFunc(d.Failed, mismatch):
 		return ErrIdentityMismatch.with(op, peer, d)
 	}
-	return ErrDialFailed.with(op, peer, d)
+	e := ErrDialFailed.with(op, peer, d)
+	if slices.ContainsFunc(d.Failed, func(f dialplan.Skipped) bool { return isStranger(f.Err) }) {
+		e.Next = strangerAdvice
+	}
+	return e
 }
+
+// isStranger says that the remote is not in our private network.
+func isStranger(err error) bool {
+	return errors.Is(err, upgrade.ErrKey) || errors.Is(err, pnet.ErrPlain)
+}
+
+const strangerAdvice = "check that both nodes have the same pre-shared key: Config.PrivateNetwork"
 
 // explainAttempt is explain for a dial that is one attempt, without a plan that would make its
 // failure a *dialplan.Error.
@@ -284,6 +296,9 @@ func (s *System) explainAttempt(ctx context.Context, op string, err error) error
 	)
 	e := ErrDialFailed.with(op, "", err)
 	switch {
+	case isStranger(err):
+		e.Next = strangerAdvice
+		return e
 	case errors.As(err, &shaken) && !errors.Is(err, upgrade.ErrSelf):
 		return e
 	case errors.As(err, &socket):

@@ -22,6 +22,7 @@ func upgradeConfig(cfg *Config, rt *actors.Runtime, self identity.ID) (negotiati
 	}
 	out := negotiation.Config{Core: upgrade.Config{
 		Local: self, Rand: rt.Rand(), Key: cfg.Key.Public(), LateMuxer: cfg.NoEarlyMuxer,
+		Network:        cfg.PrivateNetwork,
 		AllowPlaintext: slices.Contains(protocols, Plaintext), Timeout: cfg.UpgradeTimeout,
 	}}
 	for _, p := range protocols {

@@ -84,6 +84,9 @@ func (s *System) prepare() error {
 	bad := func(field string, err error) error {
 		return ErrConfig.with("new", "", fmt.Errorf("Config.%s: %w", field, err))
 	}
+	if err := checkNetwork(&s.cfg); err != nil {
+		return bad("PrivateNetwork", err)
+	}
 	s.rt = s.cfg.Runtime
 	if s.rt == nil {
 		o := actors.Options{}
@@ -200,6 +203,11 @@ func (s *System) plan() (*plan, error) {
 	if err != nil {
 		return nil, bad("Transports", err)
 	}
+	for _, t := range adapters {
+		if err := checkPrivate(&s.cfg, t); err != nil {
+			return nil, bad("PrivateNetwork", err)
+		}
+	}
 	var bookSlot, routerSlot, identifySlot, peersSlot, gateSlot, listenSlot actors.Slot
 	s.book = actors.SlotRef[messages.Book](&bookSlot)
 	s.router = actors.SlotRef[messages.Router](&routerSlot)
@@ -220,7 +228,7 @@ func (s *System) plan() (*plan, error) {
 	p.services = append(p.services, in(&identifySlot, ident))
 
 	dialCfg := transports.DialConfig{
-		Transports: adapters,
+		Transports: adapters, RawOnly: s.cfg.PrivateNetwork != nil,
 		Upgrade: func(id uint64, c conduit.Raw, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec {
 			return negotiation.Spec(up, negotiation.Job{ID: id, Conduit: c, Expect: expect, To: to})
 		},

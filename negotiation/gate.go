@@ -144,6 +144,10 @@ func (g *gate) count() {
 }
 
 func (g *gate) accepted(ctx actor.Context, c conduit.Conduit) {
+	if c.Muxed != nil && g.cfg.Upgrade.Core.Network != nil {
+		c.Abandon() // no pre-shared key covers it
+		return
+	}
 	if c.Muxed != nil {
 		// Secured by its transport, which bounds its own handshakes.
 		_ = g.cfg.Peers.Send(&messages.Arrived{Link: &messages.Link{

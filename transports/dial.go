@@ -18,6 +18,8 @@ import (
 // DialConfig of one attempt.
 type DialConfig struct {
 	Transports []conduit.Transport
+	// RawOnly refuses conduits that no pre-shared key covers, in a private network.
+	RawOnly bool
 	// Upgrade says how to upgrade a Raw conduit that the attempt has got.
 	Upgrade func(id uint64, c conduit.Raw, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec
 
@@ -119,6 +121,9 @@ func (d *dial) connected(ctx actor.Context, m *connected) {
 		d.tell(ctx, nil, m.err)
 	case d.told:
 		m.c.Abandon()
+	case m.c.Muxed != nil && d.cfg.RawOnly:
+		m.c.Abandon()
+		d.tell(ctx, nil, fmt.Errorf("local: a connection to %s is not covered by the pre-shared key of the private network", d.cfg.Addr))
 	case m.c.Muxed != nil:
 		d.tell(ctx, &messages.Link{
 			Endpoints: m.c.Muxed.Endpoints(), Peer: m.c.Muxed.Peer(), PublicKey: m.c.Muxed.PublicKey(), Muxed: m.c.Muxed,

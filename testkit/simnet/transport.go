@@ -61,6 +61,9 @@ func (h *Host) Transport(rt Canceler, cfg TransportConfig) *Transport {
 	return &Transport{h: h, rt: rt, cfg: cfg, epoch: h.epoch}
 }
 
+// RawOnly implements conduit.RawOnly.
+func (t *Transport) RawOnly() bool { return true }
+
 // Name implements conduit.Transport.
 func (t *Transport) Name() string { return name }
 

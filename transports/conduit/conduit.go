@@ -203,6 +203,13 @@ type Member interface {
 	Join(n Node) error
 }
 
+// RawOnly is a Transport that says whether all its conduits are Raw. What lies below the security
+// handshake, as the pre-shared key of a private network does, holds for those alone: a node in a
+// private network refuses a transport that does not say so.
+type RawOnly interface {
+	RawOnly() bool
+}
+
 // AcceptSink takes what a listener accepts. Methods must not block.
 type AcceptSink interface {
 	// Accepted hands over a connection; whoever does not want it closes it.

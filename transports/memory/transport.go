@@ -56,6 +56,9 @@ func (t *Transport) Join(n conduit.Node) error {
 	return t.err
 }
 
+// RawOnly implements conduit.RawOnly.
+func (t *Transport) RawOnly() bool { return !t.cfg.Muxed }
+
 // Name implements conduit.Transport.
 func (t *Transport) Name() string { return name }
 

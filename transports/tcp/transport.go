@@ -33,6 +33,9 @@ func New(rt *actors.Runtime, cfg Config) *Transport {
 	return &Transport{rt: rt, cfg: cfg.withDefaults(), rests: rests{rt: rt}}
 }
 
+// RawOnly implements conduit.RawOnly.
+func (t *Transport) RawOnly() bool { return true }
+
 // Name implements conduit.Transport.
 func (t *Transport) Name() string { return name }
 

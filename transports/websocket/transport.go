@@ -37,6 +37,9 @@ func New(rt *actors.Runtime, cfg Config) *Transport {
 	return &Transport{rt: rt, cfg: cfg, slots: slots{max: cfg.Handshakes}}
 }
 
+// RawOnly implements conduit.RawOnly.
+func (t *Transport) RawOnly() bool { return true }
+
 // Name implements conduit.Transport.
 func (t *Transport) Name() string { return name }
 
