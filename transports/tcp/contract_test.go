@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"errors"
+	"net"
 	"syscall"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -46,7 +48,7 @@ func TestTransportKeepsTheContract(t *testing.T) {
 		if cfg.portable {
 			s.Held = 1 << 20
 			s.Tune = func(t testing.TB, c conduit.Conduit) {
-				nc := c.Raw.(*conn).nc
+				nc := socket(c.Raw.(*sockets.Conn))
 				if err := errors.Join(nc.SetReadBuffer(32<<10), nc.SetWriteBuffer(32<<10)); err != nil {
 					t.Fatal(err)
 				}
@@ -57,11 +59,13 @@ func TestTransportKeepsTheContract(t *testing.T) {
 }
 
 // pair is two ends of a connection of one transport.
-func pair(t *testing.T, cfg Config) (dialler, acceptor *conn) {
+func pair(t *testing.T, cfg Config) (dialler, acceptor *sockets.Conn) {
 	t.Helper()
 	a, b := transporttest.Pair(t, New(transporttest.Runtime(t), cfg), anyPort)
-	return a.Raw.(*conn), b.Raw.(*conn)
+	return a.Raw.(*sockets.Conn), b.Raw.(*sockets.Conn)
 }
+
+func socket(c *sockets.Conn) *net.TCPConn { return c.Socket().(*net.TCPConn) }
 
 func TestResetDropsWhatARemoteDoesNotRead(t *testing.T) {
 	bothSocks(t, func(t *testing.T, cfg Config) {
@@ -74,7 +78,7 @@ func TestResetDropsWhatARemoteDoesNotRead(t *testing.T) {
 		// Without a reset the remote would get all that the system has taken, and then EOF.
 		var err error
 		for p := make([]byte, 1<<20); err == nil; {
-			_, err = deaf.nc.Read(p)
+			_, err = socket(deaf).Read(p)
 		}
 		if !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("the remote sees %v", err)

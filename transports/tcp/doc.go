@@ -11,14 +11,6 @@
 // is idle: the buffer is borrowed once the socket has something to read. Half a second to a second
 // after the last read that goroutine makes room for another one with a small stack.
 //
-// What a Sink can rely on, beside the contract of package conduit:
-//
-//   - Its methods run one at a time, whichever pump they come from.
-//   - No Offer begins after Close has returned, but for one that was on its way already when
-//     Close was called on another goroutine.
-//   - Each Drain is answered by one Drained, also after Close.
-//   - Each Bind is answered by one Ended once nothing more comes, even if the connection had
-//     ended before the Bind: an owner that takes a dead connection over learns of it.
-//   - Ended(io.EOF) ends one direction only: the remote can still be written to until Close.
-//     After any other end too the descriptor is held until the owner calls Close.
+// The data path is that of package transports/internal/sockets, which says what a Sink can rely on
+// beside the contract of package conduit.
 package tcp

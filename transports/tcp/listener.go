@@ -27,7 +27,7 @@ type listener struct {
 	mu     sync.Mutex
 	closed bool
 
-	fresh *conn // pump: accepted, not handed over yet
+	fresh *sockets.Conn // pump: accepted, not handed over yet
 }
 
 // Listen implements conduit.Transport. Connections may be accepted before it returns.
@@ -97,7 +97,7 @@ func (l *listener) shut() bool {
 }
 
 func (l *listener) run() {
-	err := sockets.Accepting{
+	err := sockets.Accepting[*net.TCPConn]{
 		Accept: l.accept, Now: l.t.rt.Now, Stop: l.stop, Took: l.accepted,
 		Degraded: func(err error) { l.sink.Degraded(fail(origin(err), "accept on", l.addr, err)) },
 	}.Run()

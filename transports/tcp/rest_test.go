@@ -11,18 +11,19 @@ import (
 
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // heard is a sink that remembers on which goroutines it was called, and lets all be read.
 type heard struct {
 	transporttest.Sink
-	c  *conn
+	c  *sockets.Conn
 	mu sync.Mutex
 	on []string
 	n  int
 }
 
-func listen(c *conn) *heard {
+func listen(c *sockets.Conn) *heard {
 	h := &heard{c: c}
 	h.OnOffer = func(b *buf.Buf) {
 		var id [24]byte
@@ -48,14 +49,12 @@ func (h *heard) wait(t *testing.T, n int) {
 }
 
 // rest lets half a second pass twice.
-func rest(t *testing.T, c *conn) {
+func rest(t *testing.T, c *sockets.Conn) {
 	t.Helper()
 	for range 2 {
-		c.rests.look()
+		c.Rests().Look()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.awake {
+	if c.Rests().Awake() > 0 {
 		t.Fatal("the reader is not told to rest")
 	}
 }
@@ -66,7 +65,7 @@ func TestAReaderThatBringsNothingRestsAndGoesOn(t *testing.T) {
 		h := listen(a)
 		// A byte that comes at once may still be read by the one that is told to rest.
 		for i, times := 0, 0; times < 3; i++ {
-			if _, err := b.nc.Write([]byte("hello")); err != nil {
+			if _, err := socket(b).Write([]byte("hello")); err != nil {
 				t.Fatal(err)
 			}
 			h.wait(t, 5*(i+1))
@@ -80,7 +79,7 @@ func TestAReaderThatBringsNothingRestsAndGoesOn(t *testing.T) {
 				t.Fatalf("the reader rested %d times", times)
 			}
 		}
-		_ = b.nc.CloseWrite()
+		_ = socket(b).CloseWrite()
 		if err := h.WaitEnded(t, "the end of what rests"); !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
@@ -94,7 +93,7 @@ func TestAConnectionThatRestsCanBeClosed(t *testing.T) {
 		for range 20 {
 			a, b := pair(t, cfg)
 			h := listen(a)
-			if _, err := b.nc.Write([]byte("x")); err != nil {
+			if _, err := socket(b).Write([]byte("x")); err != nil {
 				t.Fatal(err)
 			}
 			h.wait(t, 1)
@@ -114,12 +113,12 @@ func TestABusyReaderLosesNothingByBeingToldToRest(t *testing.T) {
 		h := listen(a)
 		const chunk, chunks = 1000, 500
 		for i := range chunks {
-			if _, err := b.nc.Write(make([]byte, chunk)); err != nil {
+			if _, err := socket(b).Write(make([]byte, chunk)); err != nil {
 				t.Fatal(err)
 			}
 			if i%8 == 0 {
 				for range 2 {
-					a.rests.look()
+					a.Rests().Look()
 				}
 			}
 		}
@@ -135,16 +134,14 @@ func TestABusyReaderLosesNothingByBeingToldToRest(t *testing.T) {
 func TestRestsForgetsWhatIsOver(t *testing.T) {
 	a, b := pair(t, Config{})
 	h := listen(a)
-	if _, err := b.nc.Write([]byte("x")); err != nil {
+	if _, err := socket(b).Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	h.wait(t, 1)
 	_ = a.Close()
 	_ = b.Close()
-	a.rests.look()
-	a.rests.mu.Lock()
-	defer a.rests.mu.Unlock()
-	if len(a.rests.awake) != 0 {
-		t.Errorf("%d connections are kept", len(a.rests.awake))
+	a.Rests().Look()
+	if n := a.Rests().Awake(); n != 0 {
+		t.Errorf("%d connections are kept", n)
 	}
 }

@@ -13,12 +13,13 @@ import (
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 	"github.com/troupe-p2p/troupe/transports/internal/unsent"
 )
 
-func sockopt(t *testing.T, c *conn, level, opt int) int {
+func sockopt(t *testing.T, c *sockets.Conn, level, opt int) int {
 	t.Helper()
-	raw, err := c.nc.SyscallConn()
+	raw, err := socket(c).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +35,7 @@ func sockopt(t *testing.T, c *conn, level, opt int) int {
 
 func TestSocketsHaveNoDelayAreProbedAndHoldLittle(t *testing.T) {
 	a, b := pair(t, Config{})
-	for _, c := range []*conn{a, b} {
+	for _, c := range []*sockets.Conn{a, b} {
 		defer func() { _ = c.Close() }()
 		if sockopt(t, c, syscall.IPPROTO_TCP, syscall.TCP_NODELAY) == 0 {
 			t.Error("small writes wait for Nagle")

@@ -118,7 +118,7 @@ func (l *listener) isClosed() bool {
 }
 
 func (l *listener) run() {
-	err := sockets.Accepting{
+	err := sockets.Accepting[*net.TCPConn]{
 		Accept: l.accept, Now: l.t.rt.Now, Stop: l.stop, Took: func(nc *net.TCPConn) { l.serve(nc) },
 		Degraded: func(err error) { l.sink.Degraded(fail(origin(err), "accept on", l.addr, err)) },
 	}.Run()

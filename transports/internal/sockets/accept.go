@@ -6,18 +6,18 @@ import (
 )
 
 // Accepting is the loop of a listener.
-type Accepting struct {
-	Accept func() (*net.TCPConn, error)
+type Accepting[C net.Conn] struct {
+	Accept func() (C, error)
 	Now    func() time.Time
 	Stop   <-chan struct{} // closed when the listener is
 	// Took gets each connection, Degraded the first error of each shortage.
-	Took     func(*net.TCPConn)
+	Took     func(C)
 	Degraded func(error)
 }
 
 // Run accepts until it is stopped (nil or net.ErrClosed, as it happens) or until accepting fails
 // for good.
-func (a Accepting) Run() error {
+func (a Accepting[C]) Run() error {
 	var p Patience
 	for {
 		nc, err := a.Accept()

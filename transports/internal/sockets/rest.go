@@ -1,4 +1,4 @@
-package tcp
+package sockets
 
 import (
 	"errors"
@@ -12,20 +12,23 @@ import (
 // restAfter is how often rests looks: a reader that has brought nothing between two looks rests.
 const restAfter = 500 * time.Millisecond
 
-// rests looks after readers that wait. What a reader brings is often handled on its goroutine, whose
+// Rests looks after readers that wait. What a reader brings is often handled on its goroutine, whose
 // stack grows for that to 4 KiB or more. The runtime does not shrink it back to 2 KiB, which are
 // enough for waiting: it wants to see three quarters of a stack unused. So a reader that has brought
 // nothing for a while ends, and another takes its place. One timer does for all of them, while there
 // are some that are not at rest.
-type rests struct {
+type Rests struct {
 	rt    *actors.Runtime
 	mu    sync.Mutex
-	awake []*conn
+	awake []*Conn
 	armed bool
 }
 
+// NewRests is for the connections of one transport.
+func NewRests(rt *actors.Runtime) *Rests { return &Rests{rt: rt} }
+
 // add is for a reader that has brought something. Nothing that holds the mu of a conn takes ours.
-func (r *rests) add(c *conn) {
+func (r *Rests) add(c *Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.awake = append(r.awake, c)
@@ -33,14 +36,15 @@ func (r *rests) add(c *conn) {
 }
 
 // arm is called with mu held.
-func (r *rests) arm() {
+func (r *Rests) arm() {
 	if !r.armed && len(r.awake) > 0 {
 		r.armed = true
-		r.rt.AfterFunc(restAfter, r.look)
+		r.rt.AfterFunc(restAfter, r.Look)
 	}
 }
 
-func (r *rests) look() {
+// Look has those rest that have brought nothing since the last time.
+func (r *Rests) Look() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept := r.awake[:0]
@@ -59,7 +63,7 @@ func (r *rests) look() {
 
 // busy says that the reader has brought something since the last time it was asked. If it has not,
 // it is told to rest.
-func (c *conn) busy() bool {
+func (c *Conn) busy() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.over {
@@ -80,7 +84,14 @@ func (c *conn) busy() bool {
 func toRest(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // restart goes on with a reader on a fresh goroutine.
-func (c *conn) restart() {
+func (c *Conn) restart() {
 	_ = c.nc.SetReadDeadline(time.Time{}) // it fails if the connection is gone; so will the read
 	c.rt.Pump(c.pump("read"), c.read, c.readerFailed)
+}
+
+// Awake is how many connections are looked after.
+func (r *Rests) Awake() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.awake)
 }

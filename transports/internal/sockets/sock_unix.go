@@ -1,10 +1,9 @@
 //go:build unix
 
-package tcp
+package sockets
 
 import (
 	"io"
-	"net"
 	"syscall"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
@@ -30,7 +29,7 @@ type readySock struct {
 	outErr    error
 }
 
-func newSock(nc *net.TCPConn) (sock, error) {
+func newSock(nc Socket) (sock, error) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -85,7 +84,7 @@ func ending(fd int) error {
 	return io.EOF
 }
 
-func endingOf(nc *net.TCPConn) error {
+func endingOf(nc Socket) error {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return err

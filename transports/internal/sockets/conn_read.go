@@ -1,16 +1,15 @@
-package tcp
+package sockets
 
 import (
 	"net"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
-	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // read is the reader's pump.
-func (c *conn) read() {
-	s := sockets.NewSizer(c.most)
+func (c *Conn) read() {
+	s := NewSizer(c.most)
 	for c.credit() {
 		b, err := c.sock.read(s.Size)
 		if toRest(err) {
@@ -28,7 +27,7 @@ func (c *conn) read() {
 }
 
 // credit waits until the sink takes a buffer; false when the connection was closed.
-func (c *conn) credit() bool {
+func (c *Conn) credit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.credits <= 0 && !c.closed {
@@ -37,7 +36,7 @@ func (c *conn) credit() bool {
 	return !c.closed
 }
 
-func (c *conn) offer(b *buf.Buf) {
+func (c *Conn) offer(b *buf.Buf) {
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
 	c.mu.Lock()
@@ -59,7 +58,7 @@ func (c *conn) offer(b *buf.Buf) {
 }
 
 // finish notes that nothing more will be read.
-func (c *conn) finish(why error) {
+func (c *Conn) finish(why error) {
 	c.mu.Lock()
 	if c.bug != nil {
 		why = c.bug
@@ -70,7 +69,7 @@ func (c *conn) finish(why error) {
 }
 
 // tell lets the present sink know of the end, once.
-func (c *conn) tell() {
+func (c *Conn) tell() {
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
 	c.mu.Lock()
@@ -83,7 +82,7 @@ func (c *conn) tell() {
 }
 
 // readerFailed takes the place of a reader that panicked.
-func (c *conn) readerFailed(pe *actors.PanicError) {
+func (c *Conn) readerFailed(pe *actors.PanicError) {
 	c.failed(pe)
 	c.rt.Pump(c.pump("end"), func() { c.finish(pe) }, ignore)
 }

@@ -1,4 +1,4 @@
-package tcp
+package sockets
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 )
 
 // TryWrite implements conduit.Raw.
-func (c *conn) TryWrite(p []byte) (int, error) {
+func (c *Conn) TryWrite(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -18,7 +18,7 @@ func (c *conn) TryWrite(p []byte) (int, error) {
 	c.mu.Unlock()
 	switch {
 	case draining:
-		panic("tcp: TryWrite during a Drain")
+		panic(c.ends.Transport + ": TryWrite during a Drain")
 	case err != nil:
 		return 0, err
 	}
@@ -31,7 +31,7 @@ func (c *conn) TryWrite(p []byte) (int, error) {
 
 // dead is why nothing can be written, as far as that is known without trying. It is called with
 // mu held. A kernel reports a reset once, and the reader may have been the one to hear of it.
-func (c *conn) dead() error {
+func (c *Conn) dead() error {
 	switch {
 	case c.closed:
 		return c.end("write to", net.ErrClosed)
@@ -42,15 +42,15 @@ func (c *conn) dead() error {
 }
 
 // Drain implements conduit.Raw. There must be a sink to tell.
-func (c *conn) Drain(p []byte) {
+func (c *Conn) Drain(p []byte) {
 	c.mu.Lock()
 	switch {
 	case c.sink == nil:
 		c.mu.Unlock()
-		panic("tcp: Drain before Bind")
+		panic(c.ends.Transport + ": Drain before Bind")
 	case c.draining:
 		c.mu.Unlock()
-		panic("tcp: Drain during a Drain")
+		panic(c.ends.Transport + ": Drain during a Drain")
 	}
 	c.draining = true
 	if c.drainer == "" {
@@ -73,7 +73,7 @@ func (c *conn) Drain(p []byte) {
 	})
 }
 
-func (c *conn) drained(err error) {
+func (c *Conn) drained(err error) {
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
 	c.mu.Lock()

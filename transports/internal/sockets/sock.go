@@ -1,9 +1,8 @@
-package tcp
+package sockets
 
 import (
 	"errors"
 	"io"
-	"net"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
 )
@@ -21,7 +20,7 @@ type sock interface {
 
 // waitingSock is for systems on which a socket cannot be asked whether it is ready: a read holds
 // its buffer while it waits, and every write is a drain.
-type waitingSock struct{ nc *net.TCPConn }
+type waitingSock struct{ nc Socket }
 
 func (s *waitingSock) read(size int) (*buf.Buf, error) {
 	b := buf.Get(size)

@@ -1,0 +1,62 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/fault"
+)
+
+// Dial runs dial on a pump of its own and tells done the outcome, once, even of a panic. A connection
+// that done has panicked on is closed.
+func Dial(rt *actors.Runtime, label string, dial func() (conduit.Raw, error), done func(conduit.Conduit, error)) {
+	var c conduit.Raw
+	told := false
+	rt.Pump(label, func() {
+		var err error
+		c, err = dial()
+		told = true
+		if err != nil {
+			done(conduit.Conduit{}, err)
+			return
+		}
+		done(conduit.Conduit{Raw: c}, nil)
+	}, func(pe *actors.PanicError) {
+		if c != nil {
+			_ = c.Close()
+		}
+		if !told {
+			rt.Pump(label, func() { done(conduit.Conduit{}, pe) }, ignore)
+		}
+	})
+}
+
+// Connect runs dial for at most a while, and no longer than ctx lasts. It says whose fault a failure is.
+func Connect(ctx context.Context, while time.Duration, dial func(context.Context) (net.Conn, error)) (net.Conn, fault.Origin, error) {
+	limit := time.Now().Add(while)
+	theirs, ok := ctx.Deadline()
+	callers := ok && theirs.Before(limit) // it is the caller's deadline that comes first
+	within, cancel := context.WithDeadline(ctx, limit)
+	defer cancel()
+	nc, err := dial(within)
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			_ = nc.Close()
+		}
+		return nil, fault.Local, fault.Canceled(ctx)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		if callers { // the poller's clock was faster than the context's
+			return nil, fault.Local, context.DeadlineExceeded
+		}
+		return nil, fault.Remote, NoAnswer(while)
+	case err != nil:
+		return nil, OriginOf(err), err
+	}
+	return nc, 0, nil
+}
