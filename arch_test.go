@@ -45,7 +45,8 @@ var archPolicy = []archRow{
 	{"natpunch/observed", aCore, archForCores},
 	{"protocols/*/*", aCore, archForCores},
 
-	{"transports/internal/...", anAdapter, []string{"internal/...", "identity", "addrs", "transports/conduit"}},
+	// Parts of adapters: docs/adr/0012.
+	{"transports/internal/...", anAdapter, archForAdapters},
 	{"transports/memory", aNearby, archForAdapters},                                         // the one transport of simulated networks
 	{"transports/quic", anAdapter, append([]string{"negotiation/tls"}, archForAdapters...)}, // its handshake is TLS
 	{"transports/*", anAdapter, archForAdapters},

@@ -11,12 +11,13 @@ import (
 
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/unix"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 // allBounds is the registry, with the lists of the transports that the node does not link.
 func allBounds() []troupe.Bound {
-	return slices.Concat(troupe.Bounds(), quic.Bounds(), websocket.Bounds())
+	return slices.Concat(troupe.Bounds(), quic.Bounds(), unix.Bounds(), websocket.Bounds())
 }
 
 func TestBoundRegistryNamesEachBoundOnceWithItsCapAndItsAttack(t *testing.T) {
@@ -197,6 +198,7 @@ func boundTests() map[string]boundTest {
 		{"transports/memory", "TestRawKeepsTheContract"}: {"transports/memory: bytes that wait for one reader"},
 		{"transports/internal/sockets", "TestReadsGrowWithABurstAndShrinkAfterIt"}: {
 			"transports/tcp: bytes of one read",
+			"transports/unix: bytes of one read",
 			"transports/websocket: bytes of one read",
 		},
 		{"transports/quic", "TestBytesThatWaitToBeSentAreBounded"}: {

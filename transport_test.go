@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/memory"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/unix"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
@@ -31,6 +32,7 @@ func TestNodesMeetOverEveryTransport(t *testing.T) {
 		{"tcp", "/ip4/127.0.0.1/tcp/0", troupe.TCP},
 		{"tcp6", "/ip6/::1/tcp/0", troupe.TCP},
 		{"websocket", "/ip4/127.0.0.1/tcp/0/ws", websocket.Config{}.Transport},
+		{"unix", "/unix" + t.TempDir(), unix.Config{}.Transport},
 		{"quic", "/ip4/127.0.0.1/udp/0/quic-v1", quic.Config{}.Transport},
 		{"quic6", "/ip6/::1/udp/0/quic-v1", quic.Config{}.Transport},
 		{"memory", "/memory/7", troupe.Memory(hub)},

@@ -96,6 +96,7 @@ var everything = []struct {
 	{addr: "/memory/7", transport: "memory", scope: InProcess},
 	{addr: "/memory/7/p2p/" + peerA, transport: "memory", scope: InProcess},
 	{addr: "/unix/run/x.sock", transport: "unix", scope: Loopback},
+	{addr: "/unix/run/x.sock/p2p/" + peerA, transport: "unix", scope: Loopback},
 	{addr: "/onion3/vww6ybal4bd7szmgncyruucpgfkqahzddi37ktceo3ah7ngmcopnpyyd:1234", scope: Unknown},
 	// Not of any form, though they begin like one.
 	{addr: "/ip4/1.2.3.4/udp/1", scope: Public, ip: "1.2.3.4", port: 1, waist: "/ip4/1.2.3.4/udp/1"},
@@ -210,6 +211,8 @@ func TestPeersComeOffAndGoOn(t *testing.T) {
 		{relayed + "/p2p/" + peerA, relayed, peerA},
 		{relayed, relayed, ""},
 		{"/ip4/1.2.3.4/tcp/1/p2p/" + peerB, "/ip4/1.2.3.4/tcp/1", peerB},
+		{"/unix/run/x.sock/p2p/" + peerA, "/unix/run/x.sock", peerA},
+		{"/unix/run/p2p/x.sock", "/unix/run/p2p/x.sock", ""},
 		{"", "", ""},
 	} {
 		rest, p, err := SplitPeer(addr(t, c.whole))

@@ -15,6 +15,8 @@ type RawPair struct {
 	Break func()
 	// Held is the most bytes that may be under way while nobody reads.
 	Held int
+	// Writes is how many writes of one byte may be under way while nobody reads. Default 4096.
+	Writes int
 }
 
 // NewRaw makes a pair that lasts until its ends are closed. Its runtime is to be Runtime's.

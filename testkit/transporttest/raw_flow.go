@@ -113,7 +113,11 @@ func rawCredits(t *testing.T, p RawPair) {
 	a, b := reader(p.A), &Sink{}
 	a.bind(p.A, 1)
 	b.bind(p.B, 3)
-	data := noise(13, 4<<10)
+	writes := p.Writes
+	if writes == 0 {
+		writes = 4 << 10
+	}
+	data := noise(13, writes)
 	for i := range data { // so many little writes that they cannot all come in three offers
 		send(t, p.A, a, data[i:i+1])
 		if i < 3 {

@@ -36,6 +36,9 @@ type Subject struct {
 	// Held is the most bytes that may be under way while nobody reads: on a Raw conduit, and on
 	// each stream of a Muxed one. Default 16 MiB.
 	Held int
+	// Writes is how many writes of one byte a Raw conduit takes while nobody reads: a system may count
+	// them for more than their bytes. Default 4096.
+	Writes int
 	// MaxStreams is how many streams one end of a Muxed conduit may have open at a time.
 	// Required for those.
 	MaxStreams int
@@ -128,7 +131,7 @@ func (s *Subject) connect(t *testing.T, from, to conduit.Transport) (a, b condui
 
 func (s *Subject) rawPair(t *testing.T) RawPair {
 	a, b := s.pair(t)
-	return RawPair{A: a.Raw, B: b.Raw, Held: s.Held, Break: func() { s.Break(t, a) }}
+	return RawPair{A: a.Raw, B: b.Raw, Held: s.Held, Writes: s.Writes, Break: func() { s.Break(t, a) }}
 }
 
 func (s *Subject) muxedPair(t *testing.T) MuxedPair {

@@ -4,6 +4,7 @@ package sockets
 
 import (
 	"io"
+	"net"
 	"syscall"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
@@ -15,6 +16,7 @@ import (
 // first and waits (by returning false) only after EAGAIN.
 type readySock struct {
 	raw syscall.RawConn
+	end func(fd uintptr) error // what the end of the stream means
 
 	// of read
 	readable func(fd uintptr) bool
@@ -34,7 +36,7 @@ func newSock(nc Socket) (sock, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &readySock{raw: raw}
+	s := &readySock{raw: raw, end: endOf(nc)}
 	s.readable, s.writable, s.drainable = s.onReadable, s.onWritable, s.onDrainable
 	return s, nil
 }
@@ -63,7 +65,7 @@ func (s *readySock) onReadable(fd uintptr) bool {
 		case err != nil:
 			s.inErr = err
 		case n == 0:
-			s.inErr = ending(int(fd))
+			s.inErr = s.end(fd)
 		default:
 			b.B = b.B[:n]
 			s.in = b
@@ -74,11 +76,19 @@ func (s *readySock) onReadable(fd uintptr) bool {
 	}
 }
 
+// endOf is how to tell what the end of a stream means. A Unix socket reports a reset to its reader.
+func endOf(nc Socket) func(fd uintptr) error {
+	if _, ok := nc.(*net.UnixConn); ok {
+		return func(uintptr) error { return io.EOF }
+	}
+	return ending
+}
+
 // ending tells an orderly end from a reset. A kernel reports a reset to one call only; if that
 // was a write, reads see the end of the stream. But we never end our direction before Close, so
 // after an orderly end the socket still has a peer, and after a reset it has none.
-func ending(fd int) error {
-	if _, err := syscall.Getpeername(fd); err != nil {
+func ending(fd uintptr) error {
+	if _, err := syscall.Getpeername(int(fd)); err != nil {
 		return syscall.ECONNRESET
 	}
 	return io.EOF
@@ -89,8 +99,8 @@ func endingOf(nc Socket) error {
 	if err != nil {
 		return err
 	}
-	end := io.EOF
-	if err := raw.Control(func(fd uintptr) { end = ending(int(fd)) }); err != nil {
+	end, how := io.EOF, endOf(nc)
+	if err := raw.Control(func(fd uintptr) { end = how(fd) }); err != nil {
 		return err
 	}
 	return end
