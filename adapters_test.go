@@ -65,3 +65,9 @@ type adapterListener struct {
 	conduit.Listener
 	sink conduit.AcceptSink
 }
+
+// RawOnly makes a byte stream of a byte stream.
+func (a *adapter) RawOnly() bool {
+	r, ok := a.Transport.(conduit.RawOnly)
+	return ok && r.RawOnly()
+}

@@ -164,7 +164,6 @@ func TestAPrivateWebSocketSaysHTTPAndNothingElse(t *testing.T) {
 func TestAPrivateNetworkRefusesWhatItCannotCover(t *testing.T) {
 	key, _ := newKey(t)
 	hub := troupe.NewMemoryHub()
-	unspoken := func(*actors.Runtime) (conduit.Transport, error) { return &adapter{}, nil }
 	lying := func(rt *actors.Runtime) (conduit.Transport, error) {
 		tr, err := troupe.MemoryMuxed(hub, key.Public())(rt)
 		return liar{tr}, err
@@ -172,9 +171,8 @@ func TestAPrivateNetworkRefusesWhatItCannotCover(t *testing.T) {
 	for name, transport := range map[string]troupe.Transport{
 		"connections of its own": troupe.MemoryMuxed(hub, key.Public()),
 		"it does not say": func(rt *actors.Runtime) (conduit.Transport, error) {
-			a, err := unspoken(rt)
-			a.(*adapter).Transport, _ = troupe.TCP(rt)
-			return a, err
+			tr, err := troupe.TCP(rt)
+			return struct{ conduit.Transport }{tr}, err
 		},
 	} {
 		_, err := troupe.New(troupe.Config{PrivateNetwork: newPSK(t), Transports: []troupe.Transport{troupe.TCP, transport}})

@@ -212,6 +212,7 @@ func TestPeersComeOffAndGoOn(t *testing.T) {
 		{relayed, relayed, ""},
 		{"/ip4/1.2.3.4/tcp/1/p2p/" + peerB, "/ip4/1.2.3.4/tcp/1", peerB},
 		{"/unix/run/x.sock/p2p/" + peerA, "/unix/run/x.sock", peerA},
+		{"/unix/p2p/" + peerA, "/unix/p2p/" + peerA, ""},
 		{"/unix/run/p2p/x.sock", "/unix/run/p2p/x.sock", ""},
 		{"", "", ""},
 	} {

@@ -25,7 +25,7 @@ const maxText = 4 * rawaddr.MaxBytes
 // Parse reads the binary form, as a remote sends it. The result holds no reference to b.
 func Parse(b []byte) (ma.Multiaddr, error) { return rawaddr.Parse(b) }
 
-// ParseString reads what a user wrote; behind the path of a /unix there may be a peer. The error is one line that names the part at fault.
+// ParseString reads what a user wrote. The error is one line that names the part at fault.
 func ParseString(s string) (ma.Multiaddr, error) {
 	if len(s) > maxText {
 		return nil, fmt.Errorf("%w: text of %d characters", ErrLimit, len(s))
@@ -34,34 +34,10 @@ func ParseString(s string) (ma.Multiaddr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %q: %s", ErrMalformed, s, fault(s))
 	}
-	a = splitPath(a)
 	if err := rawaddr.Check(a); err != nil {
 		return nil, fmt.Errorf("%q: %w", s, err)
 	}
 	return a, nil
-}
-
-// splitPath takes the peer off the end of a Unix socket's path. go-multiaddr gives everything behind
-// /unix to the path, so the text of a peer there would be that of another socket.
-func splitPath(a ma.Multiaddr) ma.Multiaddr {
-	n := len(a) - 1
-	if n < 0 || a[n].Code() != ma.P_UNIX {
-		return a
-	}
-	path := a[n].Value()
-	i := strings.LastIndex(path, "/p2p/")
-	if i <= 0 {
-		return a
-	}
-	id, err := identity.Decode(path[i+len("/p2p/"):])
-	if err != nil {
-		return a
-	}
-	c, err := ma.NewComponent("unix", path[:i])
-	if err != nil {
-		return a
-	}
-	return WithPeer(join(a[:n], c.Multiaddr()), id)
 }
 
 // fault finds out what is wrong with text that go-multiaddr refuses, whose own errors repeat the

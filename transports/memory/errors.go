@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -24,7 +25,7 @@ var (
 	// ErrKind: one side yields Raw conduits and the other Muxed ones.
 	ErrKind = errors.New("one side is muxed and the other is not")
 	// ErrIdentity: another peer listens there than the one that was wanted.
-	ErrIdentity = errors.New("the remote is another peer")
+	ErrIdentity = fmt.Errorf("the remote is another peer: %w", identity.ErrMismatch)
 	// ErrNoKey: a muxed transport was configured without a key.
 	ErrNoKey = errors.New("a muxed transport needs Config.Key, or a node to join")
 	// ErrKey: Config.Key is not that of the node that the transport joined.

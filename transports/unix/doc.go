@@ -18,6 +18,6 @@
 //
 // The end that dials has no name of its own. Both of its addresses are the listener's path.
 //
-// A path may have as many bytes as the system takes, 107 on Linux and 103 on macOS. The text of a
-// multiaddr gives everything behind /unix to the path; addrs.ParseString takes a peer off its end.
+// A path may have as many bytes as the system takes, 107 on Linux and 103 on macOS. In a multiaddr
+// everything behind /unix is the path, a peer too; addrs.SplitPeer takes it off.
 package unix

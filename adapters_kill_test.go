@@ -1,0 +1,104 @@
+package troupe_test
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	troupe "github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/protocols/echo"
+)
+
+// Whatever carries the bytes: an adapter that breaks, or whose listener is killed, while connections
+// carry traffic is bound again at the same place by its supervisor, serves newcomers, and those who
+// were there have noticed nothing.
+func TestAKilledAdapterComesBackUnderTraffic(t *testing.T) {
+	hub, muxed := troupe.NewMemoryHub(), troupe.NewMemoryHub()
+	for name, c := range map[string]struct {
+		listen    string
+		transport func(cfg *troupe.Config) troupe.Transport
+		private   bool
+	}{
+		"tcp":                {"/ip4/127.0.0.1/tcp/0", func(*troupe.Config) troupe.Transport { return troupe.TCP }, false},
+		"tcp, private":       {"/ip4/127.0.0.1/tcp/0", func(*troupe.Config) troupe.Transport { return troupe.TCP }, true},
+		"websocket":          {"/ip4/127.0.0.1/tcp/0/ws", func(*troupe.Config) troupe.Transport { return troupe.WebSocket }, false},
+		"websocket, private": {"/ip4/127.0.0.1/tcp/0/ws", func(*troupe.Config) troupe.Transport { return troupe.WebSocket }, true},
+		"unix":               {"/unix" + t.TempDir(), func(*troupe.Config) troupe.Transport { return troupe.Unix }, false},
+		"unix, private":      {"/unix" + t.TempDir(), func(*troupe.Config) troupe.Transport { return troupe.Unix }, true},
+		"memory":             {"/memory/1", func(*troupe.Config) troupe.Transport { return troupe.Memory(hub) }, false},
+		"memory, muxed": {"/memory/2", func(cfg *troupe.Config) troupe.Transport {
+			return troupe.MemoryMuxed(muxed, cfg.Key.Public())
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			psk := newPSK(t)
+			over := func(listen ...string) func(*troupe.Config) {
+				key, _ := newKey(t)
+				return func(cfg *troupe.Config) {
+					cfg.Key, cfg.Listen = key, listen
+					cfg.Transports = []troupe.Transport{c.transport(cfg)}
+					if c.private {
+						cfg.PrivateNetwork = psk
+					}
+				}
+			}
+			var a adapter
+			n := newNode(t, over(c.listen), a.use)
+			register(t, n, echo.Protocol, echo.Handler())
+			at := n.ListenAddrs()[0]
+			old := newNode(t, over())
+			connect(t, old, n)
+
+			// Traffic that does not stop for what follows.
+			held := heldStream(t, old, n)
+			var stop atomic.Bool
+			var rounds atomic.Int64
+			traffic := make(chan error, 1)
+			go func() {
+				for !stop.Load() {
+					if err := roundTrip(held, strings.Repeat("busy ", 5000)); err != nil {
+						traffic <- err
+						return
+					}
+					rounds.Add(1)
+				}
+				traffic <- nil
+			}()
+			for i, lose := range []func(){
+				func() { a.fail(errors.New("the adapter broke")) },
+				func() { n.Runtime().Kill(pathOf(t, n, "listener"), "a test") },
+				func() { a.fail(errors.New("and again")) },
+			} {
+				before := rounds.Load()
+				until(t, "traffic before", func() bool { return rounds.Load() > before+2 })
+				lose()
+				until(t, "a new listener", func() bool {
+					a.mu.Lock()
+					defer a.mu.Unlock()
+					return len(a.listeners) >= i+2
+				})
+				until(t, "the same address", func() bool {
+					all := n.ListenAddrs()
+					return len(all) == 1 && all[0].Equal(at)
+				})
+				fresh := newNode(t, over())
+				connect(t, fresh, n)
+				if err := echoes(bounded(t), fresh, n, "served again"); err != nil {
+					t.Fatal(err)
+				}
+				before = rounds.Load()
+				until(t, "traffic behind", func() bool { return rounds.Load() > before+2 })
+			}
+			stop.Store(true)
+			if err := <-traffic; err != nil {
+				t.Fatalf("those who were there noticed: %v", err)
+			}
+			// Another peer than the one that is wanted is found out, wherever it is found out.
+			_, wanted := newKey(t)
+			if _, err := newNode(t, over()).Dial(bounded(t), wanted, at); !errors.Is(err, troupe.ErrIdentityMismatch) {
+				t.Errorf("somebody else: %v", err)
+			}
+		})
+	}
+}
