@@ -27,6 +27,7 @@ import (
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/transports/dnsaddr"
 	"github.com/troupe-p2p/troupe/transports/memory"
+	"github.com/troupe-p2p/troupe/transports/netconn"
 	"github.com/troupe-p2p/troupe/transports/tcp"
 )
 
@@ -67,6 +68,7 @@ func Bounds() []Bound {
 		message.Bounds,
 		multistream.Bounds,
 		mux.Bounds,
+		netconn.Bounds,
 		noise.Bounds,
 		perfcore.Bounds,
 		pingcore.Bounds,

@@ -197,6 +197,7 @@ func boundTests() map[string]boundTest {
 		},
 		{"transports/memory", "TestRawKeepsTheContract"}: {"transports/memory: bytes that wait for one reader"},
 		{"transports/internal/sockets", "TestReadsGrowWithABurstAndShrinkAfterIt"}: {
+			"transports/netconn: bytes of one read",
 			"transports/tcp: bytes of one read",
 			"transports/unix: bytes of one read",
 			"transports/websocket: bytes of one read",

@@ -41,7 +41,7 @@ func (p *couples) breaks(t testing.TB, c *sockets.Conn) {
 	p.mu.Lock()
 	other := p.others[c]
 	p.mu.Unlock()
-	raw, err := other.Socket().SyscallConn()
+	raw, err := other.Socket().(sockets.Socket).SyscallConn()
 	if err == nil {
 		err = raw.Control(func(fd uintptr) { _, _ = syscall.Write(int(fd), []byte("x")) }) // it may be full
 	}

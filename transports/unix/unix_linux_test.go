@@ -31,7 +31,7 @@ func place(t *testing.T) (string, ma.Multiaddr) {
 	return path, ma.StringCast("/unix/" + strings.TrimPrefix(filepath.ToSlash(path), "/"))
 }
 
-func listens(t *testing.T, cfg Config, at ma.Multiaddr) (*listener, *transporttest.Acceptor) {
+func listens(t *testing.T, cfg Config, at ma.Multiaddr) (conduit.Listener, *transporttest.Acceptor) {
 	t.Helper()
 	acc := &transporttest.Acceptor{}
 	l, err := New(transporttest.Runtime(t), cfg).Listen(at, acc)
@@ -39,7 +39,7 @@ func listens(t *testing.T, cfg Config, at ma.Multiaddr) (*listener, *transportte
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	return l.(*listener), acc
+	return l, acc
 }
 
 func gone(path string) bool {
@@ -90,13 +90,13 @@ func TestAListenerRemovesItsFileAndNobodyElses(t *testing.T) {
 func TestAStaleFileIsClearedAndALiveOneIsNot(t *testing.T) {
 	path, at := place(t)
 	leave(t, path)
-	first, acc := listens(t, Config{}, at)
+	_, acc := listens(t, Config{}, at)
 	_, err := New(transporttest.Runtime(t), Config{}).Listen(at, &transporttest.Acceptor{})
 	if !errors.Is(err, ErrInUse) || origin(err) != fault.Local {
 		t.Errorf("a second listener: %v", err)
 	}
 	acc.Next(t, 0).Abandon() // the look at whether it lives
-	c, err := transporttest.Dial(t.Context(), first.t, at)
+	c, err := transporttest.Dial(t.Context(), New(transporttest.Runtime(t), Config{}), at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,8 +258,8 @@ func TestAFatalAcceptErrorRemovesTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	l.accept = func() (*net.UnixConn, error) { return nil, broken }
-	l.start()
+	l.Accept = func() (*net.UnixConn, error) { return nil, broken }
+	l.Start()
 	if err := acc.WaitFailed(t); !errors.Is(err, broken) || !gone(path) {
 		t.Errorf("%v, gone %v", err, gone(path))
 	}

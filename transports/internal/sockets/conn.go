@@ -14,7 +14,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// Socket is a connected stream socket of package net.
+// Socket is a connected stream socket of package net. Other kinds of net.Conn have the portable form.
 type Socket interface {
 	net.Conn
 	syscall.Conn
@@ -49,7 +49,7 @@ type ConnConfig struct {
 //     After any other end too the descriptor is held until the owner calls Close.
 type Conn struct {
 	rt   *actors.Runtime
-	nc   Socket
+	nc   net.Conn
 	sock sock
 	ends conduit.Endpoints
 	most int // bytes of one read
@@ -82,11 +82,11 @@ var (
 	_ conduit.Resetter = (*Conn)(nil)
 )
 
-// NewConn takes over a socket, or closes it.
-func NewConn(nc Socket, cfg ConnConfig) (*Conn, error) {
+// NewConn takes over a connection, or closes it.
+func NewConn(nc net.Conn, cfg ConnConfig) (*Conn, error) {
 	s, err := sock(&waitingSock{nc}), error(nil)
-	if !cfg.Portable {
-		s, err = newSock(nc)
+	if own, ok := nc.(Socket); ok && !cfg.Portable {
+		s, err = newSock(own)
 	}
 	if err != nil {
 		_ = nc.Close()
@@ -100,7 +100,7 @@ func NewConn(nc Socket, cfg ConnConfig) (*Conn, error) {
 }
 
 // Socket is what the connection lies over.
-func (c *Conn) Socket() Socket { return c.nc }
+func (c *Conn) Socket() net.Conn { return c.nc }
 
 // Rests is what looks after its reader.
 func (c *Conn) Rests() *Rests { return c.rests }
@@ -149,14 +149,34 @@ func (c *Conn) close(reset bool) error {
 	c.closed = true
 	c.mu.Unlock()
 	c.wake.Signal()
-	if l, ok := c.nc.(interface{ SetLinger(int) error }); ok && reset {
-		_ = l.SetLinger(0) // it fails if the connection is gone already
+	nc := c.nc
+	if reset {
+		nc = innermost(nc)
+		if l, ok := nc.(interface{ SetLinger(int) error }); ok {
+			_ = l.SetLinger(0) // it fails if the connection is gone already
+		}
+	}
+	if _, ok := nc.(Socket); !ok {
+		// It may have words of its own for the end, and wait until they are said.
+		c.rt.Pump(c.pump("close"), func() { _ = nc.Close() }, ignore)
+		return nil
 	}
 	// This waits for a read or write that is inside its system call. None of them waits there.
-	if err := c.nc.Close(); err != nil {
+	if err := nc.Close(); err != nil {
 		return c.end("close", err)
 	}
 	return nil
+}
+
+// innermost is what a connection like that of crypto/tls lies over.
+func innermost(nc net.Conn) net.Conn {
+	for {
+		over, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = over.NetConn()
+	}
 }
 
 // failed contains a panic: of the sink, for the most part, on what the remote sent.

@@ -3,6 +3,7 @@ package sockets
 import (
 	"errors"
 	"io"
+	"net"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
 )
@@ -20,7 +21,7 @@ type sock interface {
 
 // waitingSock is for systems on which a socket cannot be asked whether it is ready: a read holds
 // its buffer while it waits, and every write is a drain.
-type waitingSock struct{ nc Socket }
+type waitingSock struct{ nc net.Conn }
 
 func (s *waitingSock) read(size int) (*buf.Buf, error) {
 	b := buf.Get(size)
@@ -30,8 +31,8 @@ func (s *waitingSock) read(size int) (*buf.Buf, error) {
 		return b, nil // an error that came with bytes comes again
 	}
 	b.Release()
-	if errors.Is(err, io.EOF) {
-		err = endingOf(s.nc)
+	if own, ok := innermost(s.nc).(Socket); ok && errors.Is(err, io.EOF) {
+		err = endingOf(own)
 	}
 	return nil, err
 }

@@ -1,0 +1,104 @@
+package sockets
+
+import (
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/fault"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Listener is one bound address. Its pump accepts until Close or until accepting fails for good.
+type Listener[C net.Conn] struct {
+	Runtime   *actors.Runtime
+	Transport string // its name
+	At        ma.Multiaddr
+	Sink      conduit.AcceptSink
+	Accept    func() (C, error)
+	Conduit   func(C) (*Conn, error) // or closes what it gets
+	Free      func() error           // ends Accept and frees the address
+
+	mu     sync.Mutex
+	stop   chan struct{} // closed by Close
+	closed bool
+
+	fresh *Conn // pump: accepted, not handed over yet
+}
+
+// Start begins to accept.
+func (l *Listener[C]) Start() {
+	l.stop = make(chan struct{})
+	l.Runtime.Pump(l.pump(), l.run, l.panicked)
+}
+
+func (l *Listener[C]) pump() string { return l.Transport + " accept " + l.At.String() }
+
+// Addr implements conduit.Listener.
+func (l *Listener[C]) Addr() ma.Multiaddr { return l.At }
+
+// Close implements conduit.Listener. Accepted connections live on.
+func (l *Listener[C]) Close() error {
+	if !l.shut() {
+		return nil
+	}
+	if err := l.Free(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return Fail(l.Transport, fault.Local, "close", l.At, err)
+	}
+	return nil
+}
+
+// shut reports whether the listener was open.
+func (l *Listener[C]) shut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.closed = true
+	close(l.stop)
+	return true
+}
+
+func (l *Listener[C]) run() {
+	err := Accepting[C]{
+		Accept: l.Accept, Now: l.Runtime.Now, Stop: l.stop, Took: l.took,
+		Degraded: func(err error) { l.Sink.Degraded(Fail(l.Transport, OriginOf(err), "accept on", l.At, err)) },
+	}.Run()
+	if err != nil {
+		l.failed(err)
+	}
+}
+
+func (l *Listener[C]) took(nc C) {
+	c, err := l.Conduit(nc)
+	if err != nil {
+		return // it is gone already
+	}
+	l.fresh = c
+	l.Sink.Accepted(conduit.Conduit{Raw: c})
+	l.fresh = nil
+}
+
+// failed closes the listener and tells why, unless it was closed before.
+func (l *Listener[C]) failed(err error) {
+	if !l.shut() {
+		return
+	}
+	_ = l.Free()
+	var pe *actors.PanicError
+	if !errors.As(err, &pe) {
+		err = Fail(l.Transport, fault.Local, "accept on", l.At, err)
+	}
+	l.Sink.Failed(err)
+}
+
+func (l *Listener[C]) panicked(pe *actors.PanicError) {
+	if l.fresh != nil {
+		_ = l.fresh.Close()
+	}
+	l.Runtime.Pump(l.pump(), func() { l.failed(pe) }, ignore)
+}
