@@ -59,9 +59,13 @@ func (c *Conn) Drain(p []byte) {
 	c.mu.Unlock()
 	told := false
 	c.rt.Pump(c.drainer, func() {
-		err := c.sock.drain(p)
-		if err != nil {
-			err = c.end("write to", err)
+		c.mu.Lock()
+		err := c.dead() // a connection that has words of its own for the end may still be saying them
+		c.mu.Unlock()
+		if err == nil {
+			if err = c.sock.drain(p); err != nil {
+				err = c.end("write to", err)
+			}
 		}
 		told = true
 		c.drained(err)
