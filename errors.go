@@ -282,7 +282,7 @@ func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 
 // isStranger says that the remote is not in our private network.
 func isStranger(err error) bool {
-	return errors.Is(err, upgrade.ErrKey) || errors.Is(err, pnet.ErrPlain)
+	return errors.Is(err, upgrade.ErrKey) || errors.Is(err, pnet.ErrPlain) || errors.Is(err, errUnsettled)
 }
 
 const strangerAdvice = "check that both nodes have the same pre-shared key: Config.PrivateNetwork"

@@ -22,6 +22,18 @@ var (
 	errExposed = errors.New("its connections have a handshake of their own, which a pre-shared key does not cover")
 )
 
+// errUnsettled is for a handshake that does not end. With another key the remote may wait for the rest
+// of what it takes for a message.
+var errUnsettled = errors.New("a wrong pre-shared key is a likely cause, if the remote is not just slow")
+
+// unsettled is what to suspect of a remote that does not finish its handshake.
+func unsettled(cfg *Config) error {
+	if cfg.PrivateNetwork == nil {
+		return nil
+	}
+	return errUnsettled
+}
+
 // checkNetwork says whether the node may be in the network that its Config says.
 func checkNetwork(cfg *Config) error {
 	if cfg.PrivateNetwork == nil && os.Getenv(ForcePrivate) == "1" {

@@ -210,3 +210,14 @@ func TestTheEnvironmentKeepsOutOfThePublicNetwork(t *testing.T) {
 	t.Setenv(troupe.ForcePrivate, "0")
 	newNode(t)
 }
+
+// What a stranger makes of our nonce may be the beginning of a message that it waits for. The dial ends
+// by its own deadline then, and says no less.
+func TestADialThatGetsNoAnswerSuspectsTheKey(t *testing.T) {
+	d := newNode(t, member(newPSK(t)), func(c *troupe.Config) { c.DialTimeout = 50 * time.Millisecond })
+	_, err := d.DialAddr(bounded(t), silent(t).String())
+	var e *troupe.Error
+	if !errors.Is(err, troupe.ErrDialFailed) || !errors.As(err, &e) || !strings.Contains(e.Next, "pre-shared key") {
+		t.Errorf("%v", err)
+	}
+}

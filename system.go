@@ -228,7 +228,7 @@ func (s *System) plan() (*plan, error) {
 	p.services = append(p.services, in(&identifySlot, ident))
 
 	dialCfg := transports.DialConfig{
-		Transports: adapters, RawOnly: s.cfg.PrivateNetwork != nil,
+		Transports: adapters, RawOnly: s.cfg.PrivateNetwork != nil, Unsettled: unsettled(&s.cfg),
 		Upgrade: func(id uint64, c conduit.Raw, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec {
 			return negotiation.Spec(up, negotiation.Job{ID: id, Conduit: c, Expect: expect, To: to})
 		},

@@ -20,6 +20,8 @@ type DialConfig struct {
 	Transports []conduit.Transport
 	// RawOnly refuses conduits that no pre-shared key covers, in a private network.
 	RawOnly bool
+	// Unsettled, if set, is what to suspect when a connection is there and its handshake does not end.
+	Unsettled error
 	// Upgrade says how to upgrade a Raw conduit that the attempt has got.
 	Upgrade func(id uint64, c conduit.Raw, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec
 
@@ -63,6 +65,7 @@ type dialTimeout struct{ messages.Upgrader }
 type dial struct {
 	cfg    DialConfig
 	cancel context.CancelFunc
+	upping bool // there is a connection, and its upgrade is under way
 	told   bool
 }
 
@@ -78,7 +81,7 @@ func (d *dial) Receive(ctx actor.Context) {
 	case *messages.UpgradeFailed:
 		d.tell(ctx, nil, m.Err)
 	case *dialTimeout:
-		d.tell(ctx, nil, fmt.Errorf("local: no connection to %s within %v", d.cfg.Addr, d.cfg.Timeout))
+		d.tell(ctx, nil, d.late())
 	case *actor.Terminated:
 		// After an orderly end the outcome is in the mailbox already: Terminated overtakes it.
 		if end, ok := actors.ChildEnd(ctx); ok && end.Err != nil {
@@ -134,7 +137,16 @@ func (d *dial) connected(ctx actor.Context, m *connected) {
 			m.c.Abandon()
 			d.tell(ctx, nil, err)
 		}
+		d.upping = true
 	}
+}
+
+// late is why there is no connection in time.
+func (d *dial) late() error {
+	if d.upping && d.cfg.Unsettled != nil {
+		return fmt.Errorf("local: no handshake with %s within %v: %w", d.cfg.Addr, d.cfg.Timeout, d.cfg.Unsettled)
+	}
+	return fmt.Errorf("local: no connection to %s within %v", d.cfg.Addr, d.cfg.Timeout)
 }
 
 func (d *dial) tell(ctx actor.Context, l *messages.Link, err error) {

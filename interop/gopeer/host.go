@@ -5,12 +5,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"os"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/pnet"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
@@ -28,6 +30,7 @@ type hostConfig struct {
 	Key      string
 	NoEarly  bool
 	Cert     string
+	PSK      string
 }
 
 // peerProgram is one foreign node and its test protocols.
@@ -77,11 +80,24 @@ func newHost(cfg hostConfig, extra ...libp2p.Option) (host.Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.PSK != "" {
+		file, err := os.Open(cfg.PSK)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = file.Close() }()
+		psk, err := pnet.DecodeV1PSK(file)
+		if err != nil {
+			return nil, err
+		}
+		extra = append(extra, libp2p.PrivateNetwork(psk))
+	} else { // QUIC cannot keep a private network
+		extra = append(extra, libp2p.Transport(libp2pquic.NewTransport))
+	}
 	opts := append([]libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(websocket.New, ws...),
-		libp2p.Transport(libp2pquic.NewTransport),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 		libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}),

@@ -20,6 +20,7 @@ func main() {
 	flag.StringVar(&cfg.Key, "key", "ed25519", "ed25519, secp256k1, ecdsa or rsa")
 	flag.BoolVar(&cfg.NoEarly, "no-early", false, "agree on the muxer by multistream, not inside the handshake")
 	flag.StringVar(&cfg.Cert, "cert", "", "file with a certificate and its key, to show and to trust over /tls/ws")
+	flag.StringVar(&cfg.PSK, "psk", "", "file with the pre-shared key of a private network")
 	flag.Parse()
 	if *listen != "" {
 		cfg.Listen = strings.Split(*listen, ",")

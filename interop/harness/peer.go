@@ -23,6 +23,8 @@ type PeerConfig struct {
 	NoEarly  bool   // leave the muxer to multistream
 	Listen   bool   // on a free port of 127.0.0.1
 	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets, or QUIC
+	Unix     string // listen on this path and not on a port; not "go"
+	PSK      string // file with the pre-shared key of a private network
 	Cert     string // of Certificate, for "/tls/ws" at both ends
 }
 
@@ -63,7 +65,13 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	if cfg.Cert != "" {
 		args = append(args, "--cert", cfg.Cert)
 	}
-	if cfg.Listen {
+	if cfg.PSK != "" {
+		args = append(args, "--psk", cfg.PSK)
+	}
+	switch {
+	case cfg.Unix != "":
+		args = append(args, "--listen", "/unix"+cfg.Unix)
+	case cfg.Listen:
 		port := "tcp"
 		if cfg.Over == QUIC {
 			port = "udp"

@@ -14,6 +14,7 @@ const { values: flags } = parseArgs({
     security: { type: 'string', default: 'both' },
     key: { type: 'string', default: 'ed25519' },
     cert: { type: 'string', default: '' },
+    psk: { type: 'string', default: '' },
     'no-early': { type: 'boolean', default: false }
   }
 })
@@ -41,6 +42,7 @@ const peer = await startNode({
   security: flags.security,
   key: flags.key,
   cert: flags.cert,
+  psk: flags.psk,
   noEarly: flags['no-early']
 })
 print({ event: 'ready', peer: peer.node.peerId.toString(), addrs: peer.node.getMultiaddrs().map(String) })

@@ -6,6 +6,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { identify, identifyPush } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { webSockets } from '@libp2p/websockets'
@@ -16,8 +17,9 @@ import { serve } from './serve.js'
 const KEY_TYPES = { ed25519: 'Ed25519', secp256k1: 'secp256k1', ecdsa: 'ECDSA', rsa: 'RSA' }
 const RSA_BITS = 2048
 
-// cert is a file with a certificate and its key, to show over /tls/ws.
-export async function startNode ({ listen, security, key, cert, noEarly }) {
+// cert is a file with a certificate and its key, to show over /tls/ws; psk one with the key of a private
+// network.
+export async function startNode ({ listen, security, key, cert, psk, noEarly }) {
   if (KEY_TYPES[key] == null) {
     throw new Error(`unknown key type ${key}: ed25519, secp256k1, ecdsa or rsa`)
   }
@@ -35,6 +37,7 @@ export async function startNode ({ listen, security, key, cert, noEarly }) {
     transports: [tcp(), webSockets({ https: { cert: shown, key: shown } }), quic()],
     connectionEncrypters: encrypters.map((make) => watched(make, early, noEarly)),
     streamMuxers: [yamux()],
+    connectionProtector: psk === '' ? undefined : preSharedKey({ psk: readFileSync(psk) }),
     // One stream at a time, the default, is refused while the last one is still closing.
     services: {
       identify: identify({ maxInboundStreams: 64, maxOutboundStreams: 64 }),

@@ -18,9 +18,11 @@ import (
 
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/negotiation/pnet"
 	"github.com/troupe-p2p/troupe/protocols/echo"
 	"github.com/troupe-p2p/troupe/protocols/perf"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/unix"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"go.uber.org/zap"
 
@@ -36,20 +38,32 @@ func main() {
 	key := flag.String("key", "ed25519", "ed25519, secp256k1, ecdsa or rsa")
 	noEarly := flag.Bool("no-early", false, "agree on the muxer by multistream, not inside the handshake")
 	cert := flag.String("cert", "", "file with a certificate and its key, to show and to trust over /tls/ws")
+	psk := flag.String("psk", "", "file with the pre-shared key of a private network")
 	flag.Parse()
-	if err := run(*listen, *security, *key, *cert, *noEarly); err != nil {
+	if err := run(*listen, *security, *key, *cert, *psk, *noEarly); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(listen, security, key, cert string, noEarly bool) error {
-	cfg := troupe.Config{NoEarlyMuxer: noEarly, Transports: []troupe.Transport{troupe.TCP, websocket.Config{}.Transport}}
+func run(listen, security, key, cert, psk string, noEarly bool) error {
+	cfg := troupe.Config{NoEarlyMuxer: noEarly, Transports: []troupe.Transport{
+		troupe.TCP, websocket.Config{}.Transport, unix.Config{}.Transport,
+	}}
 	if cert != "" {
 		ws, err := secureWebSocket(cert)
 		if err != nil {
 			return err
 		}
 		cfg.Transports = []troupe.Transport{ws}
+	}
+	if psk != "" {
+		file, err := os.ReadFile(psk)
+		if err != nil {
+			return err
+		}
+		if cfg.PrivateNetwork, err = pnet.ParseKey(file); err != nil {
+			return err
+		}
 	}
 	if listen != "" {
 		cfg.Listen = strings.Split(listen, ",")
@@ -72,7 +86,9 @@ func run(listen, security, key, cert string, noEarly bool) error {
 	if cfg.Key, err = identity.GenerateKey(t, rand.Reader); err != nil {
 		return err
 	}
-	cfg.Transports = append(cfg.Transports, quic.Config{}.Transport)
+	if cfg.PrivateNetwork == nil { // which QUIC cannot keep
+		cfg.Transports = append(cfg.Transports, quic.Config{}.Transport)
+	}
 	logs := zap.NewDevelopmentConfig()
 	logs.OutputPaths = []string{"stderr"}
 	if cfg.Logger, err = logs.Build(); err != nil {
