@@ -3,6 +3,7 @@ package harness
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +44,15 @@ func or(s, otherwise string) string {
 	return s
 }
 
+// UnixAddr is the address of a Unix socket as a kind of peer writes it: js-libp2p escapes the path, in
+// whose text go-multiaddr has everything behind /unix.
+func UnixAddr(kind, path string) string {
+	if kind == "js" {
+		return "/unix/" + url.PathEscape(path)
+	}
+	return "/unix" + path
+}
+
 // Peer is a node that does as it is told.
 type Peer struct {
 	*Proc
@@ -70,7 +80,7 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	}
 	switch {
 	case cfg.Unix != "":
-		args = append(args, "--listen", "/unix"+cfg.Unix)
+		args = append(args, "--listen", UnixAddr(cfg.Kind, cfg.Unix))
 	case cfg.Listen:
 		port := "tcp"
 		if cfg.Over == QUIC {
