@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 
-	"golang.org/x/crypto/salsa20/salsa"
+	"golang.org/x/crypto/salsa20"
 )
 
 // KeyLen is the length of a key.
@@ -82,8 +82,7 @@ func (k *Key) AppendFile(dst []byte) []byte {
 // mDNS announces.
 func (k *Key) Fingerprint() [16]byte {
 	var stream [64]byte
-	count := [16]byte{'f', 'i', 'n', 'p', 'r', 'i', 'n', 't'}
-	salsa.XORKeyStream(stream[:], stream[:], &count, &k.secret)
+	salsa20.XORKeyStream(stream[:], stream[:], []byte("finprint"), &k.secret)
 	return [16]byte(sha3.SumSHAKE128(stream[:], 16))
 }
 
