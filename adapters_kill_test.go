@@ -8,6 +8,9 @@ import (
 
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/protocols/echo"
+	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/unix"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 // Whatever carries the bytes: an adapter that breaks, or whose listener is killed, while connections
@@ -15,21 +18,21 @@ import (
 // were there have noticed nothing.
 func TestAKilledAdapterComesBackUnderTraffic(t *testing.T) {
 	hub, muxed := troupe.NewMemoryHub(), troupe.NewMemoryHub()
+	ws, sockets := websocket.Config{}.Transport, unix.Config{}.Transport
 	for name, c := range map[string]struct {
 		listen    string
-		transport func(cfg *troupe.Config) troupe.Transport
+		transport troupe.Transport
 		private   bool
 	}{
-		"tcp":                {"/ip4/127.0.0.1/tcp/0", func(*troupe.Config) troupe.Transport { return troupe.TCP }, false},
-		"tcp, private":       {"/ip4/127.0.0.1/tcp/0", func(*troupe.Config) troupe.Transport { return troupe.TCP }, true},
-		"websocket":          {"/ip4/127.0.0.1/tcp/0/ws", func(*troupe.Config) troupe.Transport { return troupe.WebSocket }, false},
-		"websocket, private": {"/ip4/127.0.0.1/tcp/0/ws", func(*troupe.Config) troupe.Transport { return troupe.WebSocket }, true},
-		"unix":               {"/unix" + t.TempDir(), func(*troupe.Config) troupe.Transport { return troupe.Unix }, false},
-		"unix, private":      {"/unix" + t.TempDir(), func(*troupe.Config) troupe.Transport { return troupe.Unix }, true},
-		"memory":             {"/memory/1", func(*troupe.Config) troupe.Transport { return troupe.Memory(hub) }, false},
-		"memory, muxed": {"/memory/2", func(cfg *troupe.Config) troupe.Transport {
-			return troupe.MemoryMuxed(muxed, cfg.Key.Public())
-		}, false},
+		"tcp":                {"/ip4/127.0.0.1/tcp/0", troupe.TCP, false},
+		"tcp, private":       {"/ip4/127.0.0.1/tcp/0", troupe.TCP, true},
+		"websocket":          {"/ip4/127.0.0.1/tcp/0/ws", ws, false},
+		"websocket, private": {"/ip4/127.0.0.1/tcp/0/ws", ws, true},
+		"quic":               {"/ip4/127.0.0.1/udp/0/quic-v1", quic.Config{}.Transport, false},
+		"unix":               {"/unix" + t.TempDir(), sockets, false},
+		"unix, private":      {"/unix" + t.TempDir(), sockets, true},
+		"memory":             {"/memory/1", troupe.Memory(hub), false},
+		"memory, muxed":      {"/memory/2", troupe.MemoryMuxed(muxed), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			psk := newPSK(t)
@@ -37,7 +40,7 @@ func TestAKilledAdapterComesBackUnderTraffic(t *testing.T) {
 				key, _ := newKey(t)
 				return func(cfg *troupe.Config) {
 					cfg.Key, cfg.Listen = key, listen
-					cfg.Transports = []troupe.Transport{c.transport(cfg)}
+					cfg.Transports = []troupe.Transport{c.transport}
 					if c.private {
 						cfg.PrivateNetwork = psk
 					}

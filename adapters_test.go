@@ -66,6 +66,14 @@ type adapterListener struct {
 	sink conduit.AcceptSink
 }
 
+// Join tells the transport whose it is, if it asks.
+func (a *adapter) Join(n conduit.Node) error {
+	if m, ok := a.Transport.(conduit.Member); ok {
+		return m.Join(n)
+	}
+	return nil
+}
+
 // RawOnly makes a byte stream of a byte stream.
 func (a *adapter) RawOnly() bool {
 	r, ok := a.Transport.(conduit.RawOnly)

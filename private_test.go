@@ -18,6 +18,9 @@ import (
 	"github.com/troupe-p2p/troupe/negotiation/upgrade"
 	"github.com/troupe-p2p/troupe/protocols/echo"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/memory"
+	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 func newPSK(t testing.TB) *troupe.PSK {
@@ -33,7 +36,7 @@ func newPSK(t testing.TB) *troupe.PSK {
 func member(psk *troupe.PSK, listen ...string) func(*troupe.Config) {
 	return func(c *troupe.Config) {
 		c.PrivateNetwork, c.Listen = psk, listen
-		c.Transports = []troupe.Transport{troupe.TCP, troupe.WebSocket}
+		c.Transports = []troupe.Transport{troupe.TCP, websocket.Config{}.Transport}
 	}
 }
 
@@ -165,11 +168,11 @@ func TestAPrivateNetworkRefusesWhatItCannotCover(t *testing.T) {
 	key, _ := newKey(t)
 	hub := troupe.NewMemoryHub()
 	lying := func(rt *actors.Runtime) (conduit.Transport, error) {
-		tr, err := troupe.MemoryMuxed(hub, key.Public())(rt)
-		return liar{tr}, err
+		return liar{memory.New(rt, memory.Config{Hub: hub, Muxed: true, Key: key.Public()})}, nil
 	}
 	for name, transport := range map[string]troupe.Transport{
-		"connections of its own": troupe.MemoryMuxed(hub, key.Public()),
+		"connections of its own": troupe.MemoryMuxed(hub),
+		"a handshake of its own": quic.Config{}.Transport,
 		"it does not say": func(rt *actors.Runtime) (conduit.Transport, error) {
 			tr, err := troupe.TCP(rt)
 			return struct{ conduit.Transport }{tr}, err
@@ -186,7 +189,7 @@ func TestAPrivateNetworkRefusesWhatItCannotCover(t *testing.T) {
 	})
 	other, _ := newKey(t)
 	stranger := newNode(t, func(c *troupe.Config) {
-		c.Key, c.Listen, c.Transports = other, []string{"/memory/2"}, []troupe.Transport{troupe.MemoryMuxed(hub, other.Public())}
+		c.Key, c.Listen, c.Transports = other, []string{"/memory/2"}, []troupe.Transport{troupe.MemoryMuxed(hub)}
 	})
 	if _, err := credulous.DialAddr(bounded(t), addr(stranger)); !strings.Contains(fmt.Sprint(err), "not covered") {
 		t.Errorf("a member dials: %v", err)
