@@ -137,6 +137,18 @@ var boundedPeers = map[string]boundDriver{
 		}
 		return most
 	},
+	"negotiation/admission: prefixes remembered for their rate alone": func(_ *testing.T, b troupe.Bound) (most int) {
+		books := admission.NewPrefixes(admission.PrefixConfig{Conns: 4, Rate: 4})
+		for i := range 100 * b.Cap {
+			ip := netip.AddrFrom16([16]byte{0x20, 1, byte(i >> 16), byte(i >> 8), byte(i)})
+			prefix, err := books.Enter(boundEpoch, ip)
+			if err == nil {
+				books.Leave(prefix)
+			}
+			most = max(most, books.Len())
+		}
+		return most
+	},
 	"peers/connset: connections of one peer": func(_ *testing.T, b troupe.Bound) (most int) {
 		s := connset.New(connset.Config{Self: invented(1), Peer: invented(2)})
 		for i := range 100 * b.Cap {

@@ -21,6 +21,7 @@ import (
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/negotiation"
+	"github.com/troupe-p2p/troupe/negotiation/admission"
 	"github.com/troupe-p2p/troupe/peers"
 	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/peerstore"
@@ -216,6 +217,10 @@ func (s *System) plan() (*plan, error) {
 	s.listen = actors.SlotRef[messages.Listeners](&listenSlot)
 	gate := actors.SlotRef[messages.Gate](&gateSlot)
 
+	l := s.cfg.Limits.WithDefaults()
+	door := negotiation.NewDoor(admission.PrefixConfig{
+		Conns: l.ConnsPerPrefix, Rate: l.NewConnsPerPrefix, Exempt: l.Exempt,
+	}, s.rt.Now, gate)
 	p := &plan{}
 	p.keepers = append(p.keepers,
 		in(&bookSlot, peerstore.Spec(peerstore.Config{State: peerstore.NewState(book.Config{})})),
@@ -253,10 +258,10 @@ func (s *System) plan() (*plan, error) {
 			DialTimeout: s.cfg.DialTimeout,
 		})),
 		in(&gateSlot, negotiation.GateSpec(negotiation.GateConfig{
-			HalfOpen: s.cfg.Limits.HalfOpen, Upgrade: up, Peers: s.peers, Hub: s.hub, OnCount: s.counts.gate,
+			HalfOpen: s.cfg.Limits.HalfOpen, Upgrade: up, Peers: s.peers, Hub: s.hub, Door: door, OnCount: s.counts.gate,
 		})),
 		in(&listenSlot, transports.ListenersSpec(transports.ListenersConfig{
-			Transports: adapters, Gate: gate, Identify: s.identify, Hub: s.hub, State: &transports.ListenState{},
+			Transports: adapters, Gate: gate, Identify: s.identify, Hub: s.hub, Admit: door.Admit, State: &transports.ListenState{},
 			OnAddrs: func(as []ma.Multiaddr) { s.bound.Store(&as) },
 		})),
 	)

@@ -41,6 +41,6 @@ const (
 	EventAddrs         EventKind = "addrs"          // Addrs: all that are advertised
 	EventPanic         EventKind = "panic"          // Path, Err
 	EventAbandoned     EventKind = "abandoned"      // Path
-	EventRefused       EventKind = "refused"        // Peer (if known), Err: a limit
+	EventRefused       EventKind = "refused"        // Peer or Addrs (if known), Err: a limit, or Config.Gater
 	EventUpgradeError  EventKind = "upgrade_error"  // Addrs: one; Err
 )

@@ -13,10 +13,17 @@ type Gate interface{ gate() }
 type Accepted struct {
 	Gate
 	Conduit conduit.Conduit
+	Lease   Lease
 }
 
 // Discard implements actors.Discarder.
-func (m *Accepted) Discard(error) { m.Conduit.Abandon() }
+func (m *Accepted) Discard(error) {
+	m.Conduit.Abandon()
+	Release(m.Lease)
+}
+
+// Turned says that the listeners have turned connections away; who and why is to be fetched.
+type Turned struct{ Gate }
 
 // UpgradeProgressed says how far an inbound handshake has come.
 type UpgradeProgressed struct {

@@ -13,12 +13,25 @@ type Link struct {
 	PublicKey identity.PublicKey
 	Secured   conduit.Secured
 	Muxed     conduit.Muxed
+	Lease     Lease // nil: nothing is booked for it
 }
 
-// Close ends a link that nobody uses. What the channel holds of a frame goes back.
+// Lease is what is booked for an inbound connection from its first moment. Release gives it back,
+// the first time that it is called, on any goroutine. nil books nothing; see Release.
+type Lease interface{ Release() }
+
+// Release gives a lease back, if there is one.
+func Release(l Lease) {
+	if l != nil {
+		l.Release()
+	}
+}
+
+// Close ends a link that nobody uses. What the channel holds of a frame goes back, and the lease.
 func (l *Link) Close() {
 	if c, ok := l.Secured.Open.(interface{ Close() }); ok {
 		c.Close()
 	}
 	conduit.Conduit{Raw: l.Secured.Raw, Muxed: l.Muxed}.Abandon()
+	Release(l.Lease)
 }

@@ -25,6 +25,8 @@ type GateConfig struct {
 	Upgrade  Config
 	Peers    actors.Ref[messages.Peers]
 	Hub      *actors.Hub[messages.Event]
+	// Door has counted what the gate gets; who was turned away there is told by the gate. May be nil.
+	Door *Door
 	// OnCount is told how many slots are taken, after each change. It must not block.
 	OnCount func(halfOpen int)
 }
@@ -52,14 +54,33 @@ type gate struct {
 	self     actors.Ref[messages.Gate]
 	table    *admission.Table
 	pace     pace
-	waiting  []conduit.Conduit // newcomers, in order; len <= maxWaiting
+	waiting  []newcomer // in order; len <= maxWaiting
 	resume   *actors.Timer
-	upgrades map[uint64]actors.Ref[upgradeMsg]
+	upgrades map[uint64]half
+	refused  refusals
 	last     *uint64
 	report   *actors.Timer
 	evicted  uint64 // since the last report
 	failures uint64 // upgrades that failed for their remotes' reasons
 	counted  int    // what OnCount was told
+}
+
+// newcomer is a connection that waits for its slot.
+type newcomer struct {
+	conduit.Conduit
+	lease messages.Lease
+}
+
+func (n newcomer) abandon() {
+	n.Abandon()
+	messages.Release(n.lease)
+}
+
+// half is a half-open connection. Its upgrade gives the lease back or hands it on; the gate does only
+// for one that has failed by a bug.
+type half struct {
+	ref   actors.Ref[upgradeMsg]
+	lease messages.Lease
 }
 
 // The timers' messages.
@@ -86,7 +107,7 @@ func newGate(cfg GateConfig, last *uint64) *gate {
 		cfg:      cfg,
 		table:    admission.New(admission.Config{Slots: cfg.HalfOpen}),
 		pace:     pace{slots: slots(cfg.HalfOpen)},
-		upgrades: map[uint64]actors.Ref[upgradeMsg]{},
+		upgrades: map[uint64]half{},
 		last:     last,
 		counted:  -1,
 	}
@@ -107,8 +128,11 @@ func (g *gate) Receive(ctx actor.Context) {
 		g.self = actors.Self[messages.Gate](ctx)
 		g.report = actors.NewTimer(ctx, &reportDue{})
 		g.resume = actors.NewTimer(ctx, &resumeDue{})
+		g.hear(ctx) // what the last incarnation was told of and did not get to
 	case *messages.Accepted:
-		g.accepted(ctx, m.Conduit)
+		g.accepted(ctx, newcomer{m.Conduit, m.Lease})
+	case *messages.Turned:
+		g.hear(ctx)
 	case *messages.UpgradeProgressed:
 		g.table.Progress(m.ID, admission.Stage(m.Stage))
 	case *messages.Upgraded:
@@ -126,7 +150,7 @@ func (g *gate) Receive(ctx actor.Context) {
 		g.ended(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		for _, c := range g.waiting {
-			c.Abandon()
+			c.abandon()
 		}
 		g.waiting = nil
 	case *actor.Stopped:
@@ -143,20 +167,20 @@ func (g *gate) count() {
 	}
 }
 
-func (g *gate) accepted(ctx actor.Context, c conduit.Conduit) {
+func (g *gate) accepted(ctx actor.Context, c newcomer) {
 	if c.Muxed != nil && g.cfg.Upgrade.Core.Network != nil {
-		c.Abandon() // no pre-shared key covers it
+		c.abandon() // no pre-shared key covers it
 		return
 	}
 	if c.Muxed != nil {
 		// Secured by its transport, which bounds its own handshakes.
 		_ = g.cfg.Peers.Send(&messages.Arrived{Link: &messages.Link{
-			Endpoints: c.Endpoints(), Peer: c.Muxed.Peer(), PublicKey: c.Muxed.PublicKey(), Muxed: c.Muxed,
+			Endpoints: c.Endpoints(), Peer: c.Muxed.Peer(), PublicKey: c.Muxed.PublicKey(), Muxed: c.Muxed, Lease: c.lease,
 		}})
 		return
 	}
 	if len(g.waiting) >= maxWaiting {
-		c.Abandon()
+		c.abandon()
 		return
 	}
 	g.waiting = append(g.waiting, c)
@@ -168,7 +192,7 @@ func (g *gate) admitWaiting(ctx actor.Context) {
 	now := actors.RuntimeOf(ctx).Now()
 	for len(g.waiting) > 0 && (g.table.Len() < g.pace.slots || g.pace.take(now)) {
 		c := g.waiting[0]
-		g.waiting[0] = conduit.Conduit{}
+		g.waiting[0] = newcomer{}
 		if g.waiting = g.waiting[1:]; len(g.waiting) == 0 {
 			g.waiting = nil
 		}
@@ -179,7 +203,7 @@ func (g *gate) admitWaiting(ctx actor.Context) {
 	}
 }
 
-func (g *gate) admit(ctx actor.Context, now time.Time, c conduit.Conduit) {
+func (g *gate) admit(ctx actor.Context, now time.Time, c newcomer) {
 	var source netip.Prefix
 	if ip, ok := addrs.IP(c.Raw.Endpoints().Remote); ok {
 		source = addrs.LimitPrefix(ip)
@@ -188,24 +212,24 @@ func (g *gate) admit(ctx actor.Context, now time.Time, c conduit.Conduit) {
 	id := *g.last
 	for _, victim := range g.table.Admit(now, id, source) {
 		g.evicted++
-		g.upgrades[victim].Stop()
+		g.upgrades[victim].ref.Stop()
 		delete(g.upgrades, victim)
 	}
 	if !g.report.IsSet() {
 		g.report.After(reportEvery)
 	}
 	spec := Spec(g.cfg.Upgrade, Job{
-		ID: id, Conduit: c.Raw, To: actors.Cast[messages.Upgrader](g.self),
+		ID: id, Conduit: c.Raw, Lease: c.lease, To: actors.Cast[messages.Upgrader](g.self),
 		Progress: actors.Cast[messages.Gate](g.self),
 	})
 	spec.Name = upgradeName + strconv.FormatUint(id, 10)
 	ref, err := actors.Spawn[upgradeMsg](ctx, spec)
 	if err != nil {
 		g.table.Done(id)
-		c.Abandon()
+		c.abandon()
 		return
 	}
-	g.upgrades[id] = ref
+	g.upgrades[id] = half{ref, c.lease}
 }
 
 // upgradeName, with its number behind, is an upgrade's.
@@ -236,6 +260,9 @@ func (g *gate) ended(ctx actor.Context) {
 	}
 	if n, ok := strings.CutPrefix(end.Name, upgradeName); ok {
 		if id, err := strconv.ParseUint(n, 10, 64); err == nil {
+			if h, ok := g.upgrades[id]; ok {
+				messages.Release(h.lease)
+			}
 			g.done(id)
 		}
 	}
@@ -249,6 +276,9 @@ func (g *gate) tell(ctx actor.Context) {
 	actors.Publish(ctx, "half open", strconv.Itoa(n))
 	actors.Publish(ctx, "accepted", strconv.FormatUint(st.Admitted, 10))
 	actors.Publish(ctx, "failed", strconv.FormatUint(g.failures, 10))
+	if g.refused.total > 0 {
+		actors.Publish(ctx, "refused", strconv.FormatUint(g.refused.total, 10))
+	}
 	if g.evicted > 0 {
 		e := &EvictedError{N: g.evicted, Slots: g.pace.slots}
 		e.Source, e.Held = g.table.TopSource()
@@ -256,7 +286,8 @@ func (g *gate) tell(ctx actor.Context) {
 		actors.Publish(ctx, "evicted", fmt.Sprint(st.Evicted))
 		g.cfg.Hub.Emit(messages.Event{Kind: messages.EventRefused, At: now, Err: e})
 	}
-	if n > 0 {
+	g.refused.tell(g.cfg.Hub, now)
+	if n > 0 || g.refused.spoke {
 		g.report.After(reportEvery)
 	}
 }

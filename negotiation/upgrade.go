@@ -40,6 +40,7 @@ type Job struct {
 	Expect   identity.ID // "": whoever it is
 	To       actors.Ref[messages.Upgrader]
 	Progress actors.Ref[messages.Gate] // may be zero
+	Lease    messages.Lease            // nil: nothing is booked for the conduit
 }
 
 // Spec is how to spawn an upgrade. It owns its conduit until it has told To, once, what became
@@ -283,7 +284,7 @@ func (u *upgrader) flushTLS() {
 func (u *upgrader) finish(ctx actor.Context) {
 	d := u.done
 	l := &messages.Link{
-		Endpoints: u.job.Conduit.Endpoints(), Peer: d.Peer, PublicKey: d.PublicKey,
+		Endpoints: u.job.Conduit.Endpoints(), Peer: d.Peer, PublicKey: d.PublicKey, Lease: u.job.Lease,
 		Secured: conduit.Secured{
 			Raw: u.job.Conduit, Peer: d.Peer, PublicKey: d.PublicKey, Security: d.Security, Muxer: d.Muxer,
 			Early: d.Early, Open: d.Open, Seal: d.Seal, Rest: d.Rest,
@@ -360,5 +361,6 @@ func (u *upgrader) end() {
 	}
 	u.over = true
 	_ = u.job.Conduit.Close()
+	messages.Release(u.job.Lease)
 	_ = u.job.To.Control(&messages.UpgradeFailed{ID: u.job.ID, Remote: u.job.Conduit.Endpoints().Remote, Err: u.failed})
 }

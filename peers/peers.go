@@ -146,6 +146,13 @@ type remote struct {
 type held struct {
 	token limits.Token
 	conn  *stream.Conn
+	lease messages.Lease // of an inbound one
+}
+
+// free gives back what was booked for a connection.
+func (p *peers) free(h held) {
+	p.account.Release(h.token)
+	messages.Release(h.lease)
 }
 
 // ErrSelf refuses to dial this very node.
@@ -219,10 +226,22 @@ func (p *peers) Receive(ctx actor.Context) {
 		p.anonymousLate(ctx)
 	case *actor.Terminated:
 		p.childEnded(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		p.letGo()
 	case *actor.Stopped:
 		p.account = limits.New(p.cfg.Limits) // all children have ended
 	}
 	p.count()
+}
+
+// letGo gives back what is not this actor's alone: its children are about to be stopped, and nobody else
+// will see their end.
+func (p *peers) letGo() {
+	for _, r := range p.named { // order-free: all of them are given back
+		for _, h := range r.conns {
+			messages.Release(h.lease)
+		}
+	}
 }
 
 // count tells how many there are. A new incarnation begins with none.
@@ -318,7 +337,7 @@ func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 	if f := p.cfg.Explain; f != nil {
 		conn.Explain = func(op string, err error) error { return f(op, conn.Peer, err) } // not l's: it may go
 	}
-	r.conns = append(r.conns, held{token, conn})
+	r.conns = append(r.conns, held{token: token, conn: conn, lease: l.Lease})
 	p.give(r, &addLink{conn: conn, link: l, from: p.self})
 }
 
@@ -339,7 +358,7 @@ func (p *peers) released(m *messages.ConnReleased) {
 	}
 	r.conns = slices.DeleteFunc(r.conns, func(h held) bool {
 		if h.conn.ID == m.Conn {
-			p.account.Release(h.token)
+			p.free(h)
 			return true
 		}
 		return false
@@ -404,7 +423,7 @@ func (p *peers) peerEnded(ctx actor.Context, r *remote, end actors.End) {
 		p.cfg.Routes.Forget(r.id)
 	}
 	for _, h := range r.conns {
-		p.account.Release(h.token)
+		p.free(h)
 	}
 	r.conns = nil
 	p.endDials(ctx, r)

@@ -57,6 +57,7 @@ type listener struct {
 	place     *place
 	owner     actors.Ref[messages.Listeners]
 	gate      actors.Ref[messages.Gate]
+	admit     func(conduit.Endpoints) (messages.Lease, bool)
 	hub       *actors.Hub[messages.Event]
 
 	self  actors.Ref[listenerMsg]
@@ -107,7 +108,7 @@ func (l *listener) bind(ctx actor.Context) {
 		return
 	}
 	l.place.tried = true
-	sink := &acceptSink{self: l.self, gate: l.gate}
+	sink := &acceptSink{self: l.self, gate: l.gate, admit: l.admit}
 	got, err := l.transport.Listen(want, sink)
 	if err != nil {
 		l.down(ctx, err)
@@ -139,16 +140,25 @@ func (l *listener) close() {
 
 // acceptSink carries what the adapter accepts to the gate.
 type acceptSink struct {
-	self actors.Ref[listenerMsg]
-	gate actors.Ref[messages.Gate]
-	held atomic.Bool // accepting was held back, and nothing was accepted since
+	self  actors.Ref[listenerMsg]
+	gate  actors.Ref[messages.Gate]
+	admit func(conduit.Endpoints) (messages.Lease, bool) // may be nil
+	held  atomic.Bool                                    // accepting was held back, and nothing was accepted since
 }
 
 func (s *acceptSink) Accepted(c conduit.Conduit) {
 	if s.held.Load() && s.held.CompareAndSwap(true, false) {
 		_ = s.self.Control(&recovered{from: s})
 	}
-	_ = s.gate.Send(&messages.Accepted{Conduit: c})
+	var lease messages.Lease
+	if s.admit != nil {
+		var ok bool
+		if lease, ok = s.admit(c.Endpoints()); !ok {
+			c.Abandon()
+			return
+		}
+	}
+	_ = s.gate.Send(&messages.Accepted{Conduit: c, Lease: lease})
 }
 
 func (s *acceptSink) Failed(err error) { _ = s.self.Control(&lost{from: s, err: err}) }

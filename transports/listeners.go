@@ -20,6 +20,9 @@ type ListenersConfig struct {
 	Gate       actors.Ref[messages.Gate]
 	Identify   actors.Ref[messages.Identify]
 	Hub        *actors.Hub[messages.Event]
+	// Admit books an inbound connection before anybody else sees it; false: it is to be closed.
+	// It is called on the listeners' goroutines and must not block. nil: all are taken.
+	Admit func(conduit.Endpoints) (messages.Lease, bool)
 	// State belongs to the node, so that a crash of the actor forgets nothing.
 	State *ListenState
 	// OnAddrs is told the addresses that are bound, after each change. It must not block.
@@ -122,7 +125,7 @@ func (l *listeners) spawn(ctx actor.Context, s *slot) {
 	ref, err := actors.Spawn[listenerMsg](ctx, actors.Spec{
 		Kind: "listener",
 		New: func() actor.Actor {
-			return &listener{transport: t, place: at, owner: l.self, gate: l.cfg.Gate, hub: l.cfg.Hub}
+			return &listener{transport: t, place: at, owner: l.self, gate: l.cfg.Gate, admit: l.cfg.Admit, hub: l.cfg.Hub}
 		},
 		Restart: actors.Permanent,
 	})

@@ -67,10 +67,12 @@ func (c Config) slots() int {
 
 // Bounds lists what a remote can fill, for the default configuration.
 func Bounds() []bound.Bound {
-	return []bound.Bound{{
-		Name: "negotiation/admission: half-open inbound connections", Cap: DefaultSlots,
-		Attack: "connections that never finish their handshake",
-	}}
+	return []bound.Bound{
+		{Name: "negotiation/admission: half-open inbound connections", Cap: DefaultSlots,
+			Attack: "connections that never finish their handshake"},
+		{Name: "negotiation/admission: prefixes remembered for their rate alone", Cap: maxRemembered,
+			Attack: "one connection from each of endless IPv6 prefixes"},
+	}
 }
 
 // Table holds the half-open inbound connections. It is owned by the Gate.

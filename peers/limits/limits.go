@@ -17,6 +17,7 @@ package limits
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/troupe-p2p/troupe/identity"
@@ -30,6 +31,16 @@ type Limits struct {
 	Conns int
 	// ConnsPerPeer is the number of connections with one peer. Default 8.
 	ConnsPerPeer int
+	// ConnsPerPrefix is the number of inbound connections, half-open ones with them, from one
+	// address prefix: an IPv4 address, or a /56 of IPv6. Default 64: a household, or a small
+	// office behind one address.
+	ConnsPerPrefix int
+	// NewConnsPerPrefix is the number of new inbound connections in a second from one prefix.
+	// Default 32.
+	NewConnsPerPrefix int
+	// Exempt are the prefixes that the two limits before do not count. Default (nil):
+	// 127.0.0.0/8 and ::1. An empty slice that is not nil exempts nobody.
+	Exempt []netip.Prefix
 	// HalfOpen is the number of inbound connections in their handshake; see package
 	// negotiation/admission for what happens beyond. Default 512: about 5 MB.
 	HalfOpen int
@@ -53,13 +64,15 @@ type Limits struct {
 
 // The defaults of Limits.
 const (
-	DefaultConns          = 4096
-	DefaultConnsPerPeer   = 8
-	DefaultHalfOpen       = 512
-	DefaultHalfOpenOut    = 160
-	DefaultStreamsPerConn = 2048
-	DefaultStreams        = 32768
-	DefaultBufferBytes    = 256 << 20
+	DefaultConns             = 4096
+	DefaultConnsPerPeer      = 8
+	DefaultConnsPerPrefix    = 64
+	DefaultNewConnsPerPrefix = 32
+	DefaultHalfOpen          = 512
+	DefaultHalfOpenOut       = 160
+	DefaultStreamsPerConn    = 2048
+	DefaultStreams           = 32768
+	DefaultBufferBytes       = 256 << 20
 )
 
 // WithDefaults returns the limits as they will be enforced: no field is negative, and zero means
@@ -71,6 +84,8 @@ func (l Limits) WithDefaults() Limits {
 	}{
 		{&l.Conns, DefaultConns},
 		{&l.ConnsPerPeer, DefaultConnsPerPeer},
+		{&l.ConnsPerPrefix, DefaultConnsPerPrefix},
+		{&l.NewConnsPerPrefix, DefaultNewConnsPerPrefix},
 		{&l.HalfOpen, DefaultHalfOpen},
 		{&l.HalfOpenOut, DefaultHalfOpenOut},
 		{&l.StreamsPerConn, DefaultStreamsPerConn},
@@ -83,6 +98,9 @@ func (l Limits) WithDefaults() Limits {
 		case *f.n < 0:
 			*f.n = 0
 		}
+	}
+	if l.Exempt == nil {
+		l.Exempt = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8), netip.PrefixFrom(netip.IPv6Loopback(), 128)}
 	}
 	return l
 }

@@ -2,6 +2,8 @@ package limits
 
 import (
 	"errors"
+	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -31,9 +33,18 @@ func refusal(t *testing.T, err error, limit string) Refusal {
 
 func TestZeroIsTheDefaultAndNegativeIsNone(t *testing.T) {
 	got := Limits{Conns: -1, Streams: 7}.WithDefaults()
-	want := Limits{0, DefaultConnsPerPeer, DefaultHalfOpen, DefaultHalfOpenOut, DefaultStreamsPerConn, 7, DefaultBufferBytes}
-	if got != want {
+	want := Limits{
+		Conns: 0, ConnsPerPeer: DefaultConnsPerPeer, ConnsPerPrefix: DefaultConnsPerPrefix,
+		NewConnsPerPrefix: DefaultNewConnsPerPrefix,
+		Exempt:            []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+		HalfOpen:          DefaultHalfOpen, HalfOpenOut: DefaultHalfOpenOut, StreamsPerConn: DefaultStreamsPerConn,
+		Streams: 7, BufferBytes: DefaultBufferBytes,
+	}
+	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("%+v, want %+v", got, want)
+	}
+	if none := (Limits{Exempt: []netip.Prefix{}}).WithDefaults(); len(none.Exempt) > 0 {
+		t.Fatalf("%v are exempt, want nobody", none.Exempt)
 	}
 	a := New(Limits{Conns: -1})
 	_, err := a.Conn(alice, Local)
