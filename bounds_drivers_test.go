@@ -188,6 +188,22 @@ var boundedPeers = map[string]boundDriver{
 		}
 		return most
 	},
+	"peers/limits: peers with tags": func(_ *testing.T, b troupe.Bound) (most int) {
+		var tags limits.Tags
+		for i := range 100 * b.Cap {
+			_ = tags.Protect(invented(i), "x")
+			most = max(most, tags.Len())
+		}
+		return most
+	},
+	"peers/limits: tags of one peer": func(_ *testing.T, b troupe.Bound) int {
+		var tags limits.Tags
+		for i := range 100 * b.Cap {
+			_ = tags.Set(invented(1), strings.Repeat("x", i), 1)
+		}
+		_, most := tags.Of(invented(1))
+		return most
+	},
 	"peers/limits: connections of remotes": func(_ *testing.T, b troupe.Bound) (most int) {
 		a := limits.New(limits.Limits{})
 		for i := range 100 * b.Cap {

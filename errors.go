@@ -234,7 +234,8 @@ func explain(op string, peer identity.ID, err error) error {
 	case errors.Is(err, peers.ErrSelf), errors.Is(err, upgrade.ErrSelf):
 		return ErrSelf.with(op, peer, err)
 	case errors.As(err, &refused), errors.As(err, &exhausted), errors.As(err, &ya) && ya.Origin == yamux.Limit,
-		errors.Is(err, connset.ErrFull), errors.Is(err, connset.ErrWaiting), errors.Is(err, peers.ErrWanted):
+		errors.Is(err, connset.ErrFull), errors.Is(err, connset.ErrWaiting), errors.Is(err, peers.ErrWanted),
+		errors.Is(err, limits.ErrTagged), errors.Is(err, limits.ErrTags):
 		return ErrLimit.with(op, peer, err)
 	case errors.As(err, &panicked), errors.Is(err, actors.ErrRestarting), errors.Is(err, actors.ErrAbandoned):
 		return ErrRestarting.with(op, peer, err)

@@ -62,6 +62,7 @@ func TestLimitConnsOfRemotes(t *testing.T) {
 	var others []*troupe.System
 	for i := range 7 { // an eighth is out of the reach of remotes
 		others = append(others, w.node())
+		protect(t, n, others[i])
 		connect(t, others[i], n)
 		wantConns(t, n, i+1)
 	}
@@ -76,6 +77,7 @@ func TestLimitConnsOfRemotes(t *testing.T) {
 
 	// The node itself has one left, and no more.
 	out, beyond := w.node(), w.node()
+	protect(t, n, out)
 	connect(t, n, out)
 	wantConns(t, n, 8)
 	_, err := n.DialAddr(bounded(t), addr(beyond))
@@ -89,6 +91,14 @@ func TestLimitConnsOfRemotes(t *testing.T) {
 	connect(t, late, n)
 	connect(t, n, beyond)
 	wantConns(t, n, 8)
+}
+
+// protect has n close no connection with a peer to make room for another.
+func protect(t *testing.T, n, peer *troupe.System) {
+	t.Helper()
+	if err := n.Protect(peer.ID(), "a test"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestLimitConnsPerPeer(t *testing.T) {

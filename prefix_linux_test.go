@@ -170,9 +170,9 @@ func TestLimitConnsPerPrefix(t *testing.T) {
 	}
 	wantTurnedAway(t, call(t, n, host))
 	// and established.
-	before := liveConns(t, n)
+	wantConns(t, n, 3)
 	again.Disconnect(n.ID())
-	wantConns(t, n, before-1)
+	wantConns(t, n, 2)
 	if err := dialThrough(t, newNode(t), n, at); err != nil {
 		t.Fatal(err)
 	}
@@ -264,6 +264,7 @@ func TestLeasesAreGivenBackWhateverDies(t *testing.T) {
 			half := call(t, n, host)
 			wantSlots(t, n, 1)
 			wantTurnedAway(t, call(t, n, host))
+			at := hostPort(n)
 			n.Runtime().Kill(pathOf(t, n, kind), "a test")
 			_ = half.Close()
 			until(t, "an end of all that was", func() bool {
@@ -283,7 +284,7 @@ func TestLeasesAreGivenBackWhateverDies(t *testing.T) {
 				}()
 				for range most - left {
 					d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}, Timeout: patience}
-					c, err := d.Dial("tcp", hostPort(n))
+					c, err := d.Dial("tcp", at)
 					if err != nil {
 						return false
 					}

@@ -50,6 +50,7 @@ type System struct {
 	peers    actors.Ref[messages.Peers]
 	listen   actors.Ref[messages.Listeners]
 	routes   peers.Routes
+	marks    peers.Marks
 
 	hub     *actors.Hub[Event]
 	streams *actors.Budget
@@ -240,7 +241,7 @@ func (s *System) plan() (*plan, error) {
 	}
 	p.movers = append(p.movers,
 		in(&peersSlot, peers.Spec(peers.Config{
-			Self: s.id, Limits: s.cfg.Limits, Hub: s.hub, State: &peers.State{}, Routes: &s.routes,
+			Self: s.id, Limits: s.cfg.Limits, Hub: s.hub, State: &peers.State{}, Routes: &s.routes, Marks: &s.marks,
 			Book: s.book, Identify: s.identify, Streams: s.streams, Buffers: s.buffers,
 			Session: s.sessionSpec, Refuse: mux.Refuse,
 			Dial: func(j peers.DialJob) actors.Spec {

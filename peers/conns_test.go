@@ -68,15 +68,15 @@ func TestAReservationIsReleasedOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, limited(limits.Limits{Conns: 2}))
-			w.arrives(person(t))
-			w.arrives(person(t))
+			w.arrives(w.friend())
+			w.arrives(w.friend())
 			live := []*session{next(t, "room for one", w.sessions), next(t, "room for two", w.sessions)}
 			for range 4 {
 				full(t, w)
 				c.end(w, live[0])
 				next(t, "the connection ends", live[0].gone)
 				until(t, "its reservation is free", func() bool { return len(w.conns()) == 1 })
-				w.arrives(person(t))
+				w.arrives(w.friend())
 				live = []*session{live[1], next(t, "room again", w.sessions)}
 			}
 			full(t, w)

@@ -57,6 +57,7 @@ type (
 	addLink struct {
 		conn  *stream.Conn
 		link  *messages.Link
+		use   *use
 		from  actors.Ref[messages.Peers]
 		taken bool // the link belongs to a connection now
 	}
@@ -66,7 +67,12 @@ type (
 	}
 	// announceOn asks for a ConnUp of every connection.
 	announceOn struct{}
-	hangupOn   struct {
+	// evictOn closes a connection to make room for another.
+	evictOn struct {
+		conn uint64
+		why  error
+	}
+	hangupOn struct {
 		code   uint32
 		reason string
 	}

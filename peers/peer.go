@@ -135,6 +135,8 @@ func (p *peer) given(ctx actor.Context, m any) {
 			c := p.ledger.conns.get(id)
 			_ = p.cfg.Identify.Control(&messages.ConnUp{Conn: c.info, Session: c.ref})
 		}
+	case *evictOn:
+		p.evict(m)
 	case *hangupOn:
 		p.hangup(m)
 	}

@@ -46,7 +46,9 @@ type conn struct {
 	streams *actors.Holder
 	buffers *actors.Holder
 	busy    bool
+	use     *use // what peers knows of busy
 	ended   *messages.ConnEnded
+	evicted error // why it is closed to make room
 }
 
 func (p *peer) addLink(ctx actor.Context, m *addLink) {
@@ -68,7 +70,7 @@ func (p *peer) addLink(ctx actor.Context, m *addLink) {
 		p.linkFailed(m.link, err)
 		return
 	}
-	c := &conn{info: m.conn, name: fmt.Sprintf("conn-%d", m.conn.ID)}
+	c := &conn{info: m.conn, name: fmt.Sprintf("conn-%d", m.conn.ID), use: m.use}
 	holder := p.id.Short() + "/" + c.name
 	c.streams, c.buffers = p.cfg.Streams.Holder(holder), p.cfg.Buffers.Holder(holder)
 	p.ledger.conns = append(p.ledger.conns, c) // before anything can go wrong
@@ -94,10 +96,14 @@ func (p *peer) streamsChanged(m *messages.StreamsChanged) {
 	case c == nil:
 	case m.Streams > 0 && !c.busy:
 		c.busy = true
+		c.use.busy.Store(true)
 		p.set.StreamOpened(m.Conn)
 	case m.Streams == 0 && c.busy:
 		c.busy = false
-		p.set.StreamEnded(p.rt.Now(), m.Conn)
+		now := p.rt.Now()
+		c.use.quiet.Store(now.UnixNano())
+		c.use.busy.Store(false)
+		p.set.StreamEnded(now, m.Conn)
 	}
 }
 
@@ -135,6 +141,9 @@ func (p *peer) connGone(c *conn, why error) {
 	e := messages.Event{Kind: messages.EventDisconnected, At: p.rt.Now(), Peer: p.id, Conn: c.info, Err: why}
 	if c.ended != nil {
 		e.Code, e.Remote, e.Err = c.ended.Code, c.ended.Remote, c.ended.Err
+		if c.evicted != nil && !e.Remote {
+			e.Err = c.evicted
+		}
 	}
 	p.cfg.Hub.Emit(e)
 	_ = p.cfg.Identify.Control(&messages.ConnDown{Conn: id})
@@ -146,6 +155,16 @@ func (p *peer) connGone(c *conn, why error) {
 func (p *peer) close(id uint64, code uint32, reason string) {
 	if c := p.ledger.conns.get(id); c != nil {
 		_ = c.ref.Control(&messages.CloseConn{Code: code, Reason: reason})
+	}
+}
+
+// evict takes the connection out of the set at once, as hangup does. A stream that was opened since
+// the choice goes with it.
+func (p *peer) evict(m *evictOn) {
+	if c := p.ledger.conns.get(m.conn); c != nil {
+		c.evicted = m.why
+		p.set.Remove(m.conn)
+		p.close(m.conn, connset.CodeEvicted, m.why.Error())
 	}
 }
 

@@ -44,6 +44,8 @@ type Config struct {
 	// Dial says how to spawn one attempt; CanDial tells why an address cannot be tried.
 	Dial    func(DialJob) actors.Spec
 	CanDial func(ma.Multiaddr) error
+	// Marks say which peers to keep. Default: none.
+	Marks *Marks
 	// Own are the addresses that the node listens on.
 	Own func() []ma.Multiaddr
 	// Resolve turns DNS names in an address into addresses. It blocks.
@@ -106,6 +108,9 @@ func Spec(cfg Config) actors.Spec {
 	if cfg.Routes == nil {
 		cfg.Routes = &Routes{}
 	}
+	if cfg.Marks == nil {
+		cfg.Marks = &Marks{}
+	}
 	if cfg.Refuse == nil {
 		cfg.Refuse = func(l *messages.Link, _ uint32, _ string) { l.Close() }
 	}
@@ -130,6 +135,8 @@ type peers struct {
 	// anonymous dials: to an address, whoever answers there.
 	anonymous    map[uint64]*anonymousDial
 	conns, dials int // what OnCount was told
+	// parked links wait for the end of the connections, by number, that make room for them.
+	parked map[uint64]*messages.Link // len <= maxParked
 }
 
 // remote is what peers knows of one peer's actor.
@@ -147,6 +154,9 @@ type held struct {
 	token limits.Token
 	conn  *stream.Conn
 	lease messages.Lease // of an inbound one
+	side  limits.Side
+	use   *use
+	going bool // it makes room for another
 }
 
 // free gives back what was booked for a connection.
@@ -169,7 +179,8 @@ func newPeers(cfg Config) *peers {
 	return &peers{
 		cfg: cfg, account: account, permits: permits{account: account},
 		remotes: map[identity.ID]*remote{}, named: map[string]*remote{}, anonymous: map[uint64]*anonymousDial{},
-		conns: -1,
+		parked: map[uint64]*messages.Link{},
+		conns:  -1,
 	}
 }
 
@@ -199,7 +210,7 @@ func (p *peers) Receive(ctx actor.Context) {
 			p.endDial(ctx, r, m.attempt)
 		}
 	case *messages.ConnReleased:
-		p.released(m)
+		p.released(ctx, m)
 	case *messages.PeerStarted:
 		if r := p.remotes[m.Peer]; r != nil {
 			p.endDials(ctx, r)
@@ -242,6 +253,10 @@ func (p *peers) letGo() {
 			messages.Release(h.lease)
 		}
 	}
+	for _, l := range p.parked { // order-free: all of them are closed
+		l.Close()
+	}
+	clear(p.parked)
 }
 
 // count tells how many there are. A new incarnation begins with none.
@@ -320,6 +335,9 @@ func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 	}
 	token, err := p.account.Conn(l.Peer, side)
 	if err != nil {
+		if p.makeRoom(now, l, side, err) {
+			return
+		}
 		refuse(err)
 		return
 	}
@@ -337,8 +355,10 @@ func (p *peers) arrived(ctx actor.Context, l *messages.Link) {
 	if f := p.cfg.Explain; f != nil {
 		conn.Explain = func(op string, err error) error { return f(op, conn.Peer, err) } // not l's: it may go
 	}
-	r.conns = append(r.conns, held{token: token, conn: conn, lease: l.Lease})
-	p.give(r, &addLink{conn: conn, link: l, from: p.self})
+	h := held{token: token, conn: conn, lease: l.Lease, side: side, use: &use{}}
+	h.use.quiet.Store(now.UnixNano())
+	r.conns = append(r.conns, h)
+	p.give(r, &addLink{conn: conn, link: l, use: h.use, from: p.self})
 }
 
 // refuse closes a link; if that is for a limit, the remote gets to know.
@@ -351,7 +371,7 @@ func (c *Config) refuse(l *messages.Link, err error) {
 	c.Refuse(l, connset.CodeLimit, "limit: too many "+r.Unit)
 }
 
-func (p *peers) released(m *messages.ConnReleased) {
+func (p *peers) released(ctx actor.Context, m *messages.ConnReleased) {
 	r := p.remotes[m.Peer]
 	if r == nil {
 		return
@@ -363,6 +383,7 @@ func (p *peers) released(m *messages.ConnReleased) {
 		}
 		return false
 	})
+	p.unpark(ctx, m.Conn)
 }
 
 func (p *peers) dialWanted(ctx actor.Context, m *dialWanted) {
@@ -422,13 +443,17 @@ func (p *peers) peerEnded(ctx actor.Context, r *remote, end actors.End) {
 		delete(p.remotes, r.id)
 		p.cfg.Routes.Forget(r.id)
 	}
-	for _, h := range r.conns {
+	gone := r.conns
+	r.conns = nil
+	for _, h := range gone {
 		p.free(h)
 	}
-	r.conns = nil
 	p.endDials(ctx, r)
 	if p.remotes[r.id] == nil && !errors.Is(end.Err, actors.ErrAbandoned) {
 		p.cfg.State.failures.keep(r.id, r.ledger.backoff)
+	}
+	for _, h := range gone {
+		p.unpark(ctx, h.conn.ID)
 	}
 }
 

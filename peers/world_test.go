@@ -68,6 +68,7 @@ type world struct {
 	self  identity.ID
 	peers actors.Ref[messages.Peers]
 	state *State
+	marks Marks
 	feed  *actors.Feed[messages.Event]
 
 	dials    chan *attempted // attempts that have begun
@@ -143,7 +144,7 @@ func newWorld(t *testing.T, edit ...func(*Config)) *world {
 		}
 	})
 	cfg := Config{
-		Self: w.self, Hub: hub, State: w.state,
+		Self: w.self, Hub: hub, State: w.state, Marks: &w.marks,
 		Book: actors.Cast[messages.Book](book), Identify: actors.Cast[messages.Identify](ident),
 		Streams: w.streams, Buffers: actors.NewBudget("buffers", 0),
 		Dial: w.dialSpec, Session: w.sessionSpec,
@@ -250,6 +251,16 @@ func link(peer identity.ID, dir conduit.Direction) (*messages.Link, wire) {
 	l := &messages.Link{Peer: peer, Endpoints: conduit.Endpoints{Direction: dir}}
 	l.Secured.Raw = x
 	return l, x
+}
+
+// friend is somebody who makes room for nobody.
+func (w *world) friend() identity.ID {
+	w.t.Helper()
+	id := person(w.t)
+	if err := w.marks.Protect(id, "friend"); err != nil {
+		w.t.Fatal(err)
+	}
+	return id
 }
 
 // arrives brings an inbound connection.

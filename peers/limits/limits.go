@@ -11,6 +11,9 @@
 // that no handler can keep a quota by not returning. A token that is released twice, or after the
 // connection it belonged to, is known as stale and changes nothing.
 //
+// When Conns is used up a newcomer may still get in, by the end of the connection that is of the least
+// use: see Use, Chooser and Tags.
+//
 // An eighth of Conns and of Streams is out of reach for remotes: a node that is full of inbound
 // connections can still dial.
 package limits
@@ -27,7 +30,9 @@ import (
 // Limits of a node. A zero field means its default, which suits a node with 1 GiB of memory; a
 // negative one means none at all.
 type Limits struct {
-	// Conns is the number of established connections. Default 4096: about 100 MB when idle.
+	// Conns is the number of established connections. A newcomer takes the place of the one that
+	// is of the least use, if there is one of less use than he; see Use. Default 4096: about
+	// 100 MB when idle.
 	Conns int
 	// ConnsPerPeer is the number of connections with one peer. Default 8.
 	ConnsPerPeer int
@@ -146,6 +151,8 @@ func Bounds() []bound.Bound {
 		{Name: "peers/limits: connections of one peer", Cap: DefaultConnsPerPeer, Attack: "endless connections of one identity"},
 		{Name: "peers/limits: streams of one connection opened by the remote", Cap: DefaultStreamsPerConn, Attack: "a flood of SYN frames"},
 		{Name: "peers/limits: streams of remotes", Cap: forRemotes(DefaultStreams), Attack: "a flood of SYN frames on many connections"},
+		{Name: "peers/limits: peers with tags", Cap: MaxTagged, Attack: "a protocol that tags peers which remotes have invented"},
+		{Name: "peers/limits: tags of one peer", Cap: MaxTags, Attack: "a protocol that makes a tag of what it is told"},
 		{Name: "peers/limits: bytes in buffers", Cap: DefaultBufferBytes, Attack: "data for many streams that nobody reads"},
 	}
 }

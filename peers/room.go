@@ -1,0 +1,124 @@
+package peers
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/messages"
+	"github.com/troupe-p2p/troupe/peers/limits"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// maxParked is how many newcomers wait at a time for the ends of connections that make room for them.
+// It stops remotes that finish handshakes faster than connections end; who comes then is refused.
+const maxParked = 64
+
+// use is what the actor of a peer lets peers know of a connection, without a message for each stream.
+type use struct {
+	busy  atomic.Bool
+	quiet atomic.Int64 // since when it is not, in Unix nanoseconds
+}
+
+// Marks are the program's word on which peers to keep. They belong to the node, have a lock, and outlive
+// the peers' actors. The zero Marks is ready.
+type Marks struct {
+	mu   sync.Mutex
+	tags limits.Tags
+}
+
+// Tag is limits.Tags' Set.
+func (m *Marks) Tag(peer identity.ID, name string, value int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tags.Set(peer, name, value)
+}
+
+// Untag is limits.Tags' Clear.
+func (m *Marks) Untag(peer identity.ID, name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tags.Clear(peer, name)
+}
+
+// Protect is limits.Tags' Protect.
+func (m *Marks) Protect(peer identity.ID, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tags.Protect(peer, name)
+}
+
+// Unprotect is limits.Tags' Unprotect.
+func (m *Marks) Unprotect(peer identity.ID, name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tags.Unprotect(peer, name)
+}
+
+func (m *Marks) of(peer identity.ID) (protected bool, value int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tags.Of(peer)
+}
+
+// makeRoom closes the connection that is of the least use, for a link that was refused because of
+// Limits.Conns, and has the link wait for its end: there are never more than Limits.Conns. It reports
+// whether it could.
+//
+//   - A link that somebody dialled to us takes the place of such a one, never of one that this node
+//     dialled: otherwise remotes could surround it by filling it up.
+//   - The second link of a peer takes the place of the first: one identity pushes out nobody else.
+func (p *peers) makeRoom(now time.Time, l *messages.Link, side limits.Side, why error) bool {
+	var r limits.Refusal
+	if !errors.As(why, &r) || r.Limit != "Conns" || len(p.parked) >= maxParked {
+		return false
+	}
+	// He has only just come, whatever the clock said when the others did.
+	newcomer := limits.Use{Busy: side == limits.Local, Quiet: now.AddDate(1000, 0, 0)}
+	newcomer.Protected, newcomer.Value = p.cfg.Marks.of(l.Peer)
+	var all limits.Chooser
+	see := func(of *remote) {
+		protected, value := p.cfg.Marks.of(of.id)
+		for _, h := range of.conns {
+			if h.going || side == limits.Remote && h.side == limits.Local {
+				continue
+			}
+			all.See(limits.Candidate{ID: h.conn.ID, Use: limits.Use{
+				Protected: protected, Busy: h.use.busy.Load(), Value: value, Quiet: time.Unix(0, h.use.quiet.Load()),
+			}})
+		}
+	}
+	if own := p.remotes[l.Peer]; own != nil && len(own.conns) > 0 {
+		see(own)
+	} else {
+		for _, of := range p.remotes { // order-free: the choice does not depend on it
+			see(of)
+		}
+	}
+	id, ok := all.For(newcomer)
+	if !ok {
+		return false
+	}
+	for _, of := range p.remotes { // order-free: one has it
+		for i := range of.conns {
+			if h := &of.conns[i]; h.conn.ID == id {
+				h.going = true
+				p.parked[id] = l
+				p.give(of, &evictOn{conn: id, why: &limits.Eviction{Limit: r.Limit, Cap: r.Cap, For: l.Peer}})
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unpark lets the link in that has waited for the end of a connection.
+func (p *peers) unpark(ctx actor.Context, conn uint64) {
+	if l := p.parked[conn]; l != nil {
+		delete(p.parked, conn)
+		p.arrived(ctx, l)
+	}
+}
