@@ -40,6 +40,8 @@ type Bound = bound.Bound
 // quic.Bounds, unix.Bounds, websocket.Bounds.
 func Bounds() []Bound {
 	all := []Bound{
+		{Name: "gater: calls that have not returned", Cap: int(gaterCalls(Limits{}.WithDefaults())),
+			Attack: "a flood of connections while a hook hangs"},
 		{Name: "request: bytes of a message", Cap: defaultMaxSize,
 			Attack: "a length of gigabytes"},
 		{Name: "request: bytes that a length alone allocates", Cap: firstRead,

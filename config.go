@@ -43,6 +43,9 @@ type Config struct {
 	// Limits bound what remotes can make the node hold. Default: see limits.Limits.
 	Limits Limits
 
+	// Gater is asked who may be dialled and who is let in. Default: everybody, within Limits.
+	Gater Gater
+
 	// UpgradeTimeout bounds the whole handshake of a connection. Default 15 s.
 	UpgradeTimeout time.Duration
 	// DialTimeout bounds one attempt with its handshake. Default 15 s.

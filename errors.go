@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/mux"
 	"github.com/troupe-p2p/troupe/mux/yamux"
 	"github.com/troupe-p2p/troupe/negotiation/multistream"
@@ -140,6 +141,9 @@ var (
 	ErrStreamClosed = &Error{Origin: OriginLocal, Layer: LayerStream, Code: "stream_closed", Next: "do not use a stream after Close or CloseWrite"}
 	// ErrLimit: a limit of this node; the cause names it and who holds it.
 	ErrLimit = &Error{Origin: OriginLimit, Layer: LayerNode, Code: "limit", Retryable: true, Next: "wait, close something of the holder named, or raise the limit in Config.Limits"}
+	// ErrGated: a hook of Config.Gater refused; the cause names the hook, the peer or address, and
+	// what the hook said.
+	ErrGated = &Error{Origin: OriginLocal, Layer: LayerConnection, Code: "gated", Next: "see what the named hook of Config.Gater said: the program itself refuses this"}
 	// ErrOverload: an actor's mailbox is full.
 	ErrOverload = &Error{Origin: OriginLimit, Layer: LayerNode, Code: "overload", Retryable: true, Next: "slow down"}
 	// ErrMessageTooLarge: a request or answer is over its size limit.
@@ -193,11 +197,14 @@ func explain(op string, peer identity.ID, err error) error {
 		ya        *yamux.Error
 		away      *yamux.GoAwayError
 		dial      *dialplan.Error
+		gated     *messages.GatedError
 		agreement *mux.NegotiationError
 	)
 	switch {
 	case errors.As(err, &dial):
 		return explainDial(op, peer, dial)
+	case errors.As(err, &gated) && !errors.As(err, &refused):
+		return ErrGated.with(op, peer, err)
 	case errors.Is(err, multistream.ErrNotSupported):
 		return ErrProtocolNotSupported.with(op, peer, err)
 	case errors.Is(err, multistream.ErrName):
@@ -259,6 +266,10 @@ func explain(op string, peer identity.ID, err error) error {
 
 func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 	var refused limits.Refusal
+	gated := func(f dialplan.Skipped) bool {
+		var g *messages.GatedError
+		return errors.As(f.Err, &g)
+	}
 	mismatch := func(f dialplan.Skipped) bool { return errors.Is(f.Err, identity.ErrMismatch) }
 	switch {
 	case errors.As(d, &refused), errors.Is(d, connset.ErrFull), errors.Is(d, peers.ErrWanted):
@@ -267,6 +278,8 @@ func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 		return ErrSelf.with(op, peer, d)
 	case len(d.Failed) == 0 && len(d.Skipped) == 0:
 		return ErrNoAddresses.with(op, peer, d)
+	case all(d.Failed, gated) && slices.ContainsFunc(append(slices.Clip(d.Failed), d.Skipped...), gated):
+		return ErrGated.with(op, peer, d)
 	case len(d.Failed) == 0:
 		e := ErrDialFailed.with(op, peer, d)
 		e.Origin, e.Next = OriginLocal, "see why no address was tried; Dial tries those that Open leaves alone after a failure"
@@ -287,6 +300,10 @@ func isStranger(err error) bool {
 }
 
 const strangerAdvice = "check that both nodes have the same pre-shared key: Config.PrivateNetwork"
+
+func all[T any](s []T, is func(T) bool) bool {
+	return !slices.ContainsFunc(s, func(v T) bool { return !is(v) })
+}
 
 // explainAttempt is explain for a dial that is one attempt, without a plan that would make its
 // failure a *dialplan.Error.

@@ -326,6 +326,20 @@ func faults() map[string][]fault {
 				return manyOpens(t)
 			}},
 		},
+		"ErrGated": {
+			{troupe.ErrGated, local, atConn, "gated", false, []string{"dial", "Gater.Dial", "not today"}, func(t *testing.T) error {
+				w := newRealm(t)
+				n := w.node(gater("Dial", afterwards(0, errors.New("not today"))))
+				_, err := n.DialAddr(bounded(t), addr(w.node()))
+				return err
+			}},
+			{troupe.ErrGated, local, atConn, "gated", false, []string{"dial", "Gater.Upgraded", "not today"}, func(t *testing.T) error {
+				w := newRealm(t)
+				n := w.node(gater("Upgraded", afterwards(0, errors.New("not today"))))
+				_, err := n.Dial(bounded(t), "", w.node().ListenAddrs()[0])
+				return err
+			}},
+		},
 		"ErrOverload": {
 			{troupe.ErrOverload, limit, atNode, "overload", true, []string{"open", "mailbox"}, overload},
 		},

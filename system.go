@@ -233,10 +233,13 @@ func (s *System) plan() (*plan, error) {
 	}
 	p.services = append(p.services, in(&identifySlot, ident))
 
+	hooks := newGating(s.cfg.Gater, l)
+	up.Hooks, up.Refuse = hooks.upgrade, mux.Refuse
 	dialCfg := transports.DialConfig{
 		Transports: adapters, RawOnly: s.cfg.PrivateNetwork != nil, Unsettled: unsettled(&s.cfg),
-		Upgrade: func(id uint64, c conduit.Raw, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec {
-			return negotiation.Spec(up, negotiation.Job{ID: id, Conduit: c, Expect: expect, To: to})
+		Allow: hooks.dial, Check: hooks.upgrade.Secured != nil || hooks.upgrade.Upgraded != nil,
+		Upgrade: func(id uint64, c conduit.Conduit, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec {
+			return negotiation.Spec(up, negotiation.Job{ID: id, Conduit: c.Raw, Muxed: c.Muxed, Expect: expect, To: to})
 		},
 	}
 	p.movers = append(p.movers,

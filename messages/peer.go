@@ -25,6 +25,8 @@ type Dialled struct {
 	Attempt uint64
 	Link    *Link
 	Err     error
+	// Reached says that somebody has answered at the address, whatever came of it.
+	Reached bool
 }
 
 // Discard implements actors.Discarder.

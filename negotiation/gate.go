@@ -1,6 +1,7 @@
 package negotiation
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -172,8 +173,9 @@ func (g *gate) accepted(ctx actor.Context, c newcomer) {
 		c.abandon() // no pre-shared key covers it
 		return
 	}
-	if c.Muxed != nil {
-		// Secured by its transport, which bounds its own handshakes.
+	if c.Muxed != nil && !g.cfg.Upgrade.Hooks.any() {
+		// Secured by its transport, which bounds its own handshakes. With hooks to ask it waits
+		// for them as others wait for their handshakes.
 		_ = g.cfg.Peers.Send(&messages.Arrived{Link: &messages.Link{
 			Endpoints: c.Endpoints(), Peer: c.Muxed.Peer(), PublicKey: c.Muxed.PublicKey(), Muxed: c.Muxed, Lease: c.lease,
 		}})
@@ -205,7 +207,7 @@ func (g *gate) admitWaiting(ctx actor.Context) {
 
 func (g *gate) admit(ctx actor.Context, now time.Time, c newcomer) {
 	var source netip.Prefix
-	if ip, ok := addrs.IP(c.Raw.Endpoints().Remote); ok {
+	if ip, ok := addrs.IP(c.Endpoints().Remote); ok {
 		source = addrs.LimitPrefix(ip)
 	}
 	*g.last++
@@ -219,7 +221,7 @@ func (g *gate) admit(ctx actor.Context, now time.Time, c newcomer) {
 		g.report.After(reportEvery)
 	}
 	spec := Spec(g.cfg.Upgrade, Job{
-		ID: id, Conduit: c.Raw, Lease: c.lease, To: actors.Cast[messages.Upgrader](g.self),
+		ID: id, Conduit: c.Raw, Muxed: c.Muxed, Lease: c.lease, To: actors.Cast[messages.Upgrader](g.self),
 		Progress: actors.Cast[messages.Gate](g.self),
 	})
 	spec.Name = upgradeName + strconv.FormatUint(id, 10)
@@ -247,6 +249,11 @@ func (g *gate) failed(ctx actor.Context, m *messages.UpgradeFailed) {
 		return
 	}
 	g.failures++
+	var gated *messages.GatedError
+	if errors.As(m.Err, &gated) {
+		g.refuse(ctx, gated.Peer, m.Remote, m.Err)
+		return
+	}
 	g.cfg.Hub.Emit(messages.Event{
 		Kind: messages.EventUpgradeError, At: actors.RuntimeOf(ctx).Now(), Addrs: []ma.Multiaddr{m.Remote}, Err: m.Err,
 	})

@@ -2,6 +2,7 @@ package negotiation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,11 @@ type Config struct {
 	// TLS makes a TLS handshake. nil if Core.Security has no TLS. wake is called, on any
 	// goroutine, when TakeOutput has something or Hungry has become true.
 	TLS func(need upgrade.NeedTLS, now time.Time, wake func()) (TLS, error)
+	// Hooks are asked who is let in.
+	Hooks Hooks
+	// Refuse tells the remote of a link that the last hook refuses, and closes it. nil: it is
+	// closed without a word.
+	Refuse func(l *messages.Link, code uint32, reason string)
 }
 
 // TLS is a TLS handshake: Run blocks, everything else returns at once.
@@ -37,7 +43,8 @@ type TLS interface {
 type Job struct {
 	ID       uint64
 	Conduit  conduit.Raw
-	Expect   identity.ID // "": whoever it is
+	Muxed    conduit.Muxed // instead of Conduit: there is nothing to do but to ask the hooks
+	Expect   identity.ID   // "": whoever it is
 	To       actors.Ref[messages.Upgrader]
 	Progress actors.Ref[messages.Gate] // may be zero
 	Lease    messages.Lease            // nil: nothing is booked for the conduit
@@ -47,8 +54,13 @@ type Job struct {
 // of it, and ends.
 func Spec(cfg Config, job Job) actors.Spec {
 	return actors.Spec{
-		Kind:    "upgrade",
-		New:     func() actor.Actor { return &upgrader{cfg: cfg, job: job} },
+		Kind: "upgrade",
+		New: func() actor.Actor {
+			if job.Muxed != nil {
+				return &checker{cfg: cfg, job: job}
+			}
+			return &upgrader{cfg: cfg, job: job}
+		},
 		Restart: actors.Temporary,
 		Follow:  true,
 	}
@@ -105,6 +117,7 @@ type upgrader struct {
 	job  Job
 	core *upgrade.Upgrade
 
+	sink   *sink // until begin
 	tls    TLS
 	task   *actors.Task
 	out    []byte
@@ -114,6 +127,10 @@ type upgrader struct {
 	done   *upgrade.Done
 	failed error // why the upgrade is over; its last words are on their way
 	over   bool  // To has been told
+
+	hook              string // the one that is being asked
+	asking            *actors.Task
+	secured, upgraded bool // their hooks were asked
 }
 
 // Receive implements actor.Actor.
@@ -141,8 +158,12 @@ func (u *upgrader) Receive(ctx actor.Context) {
 			err = u.core.HandleBytes(now, m.B)
 		}
 		m.Release()
+	case *answered:
+		err = u.answered(m)
 	case *deadline:
-		if err = u.core.HandleTimeout(now); err == nil && u.done != nil {
+		if u.hook != "" {
+			err = u.gated(u.hook, messages.ErrHung)
+		} else if err = u.core.HandleTimeout(now); err == nil && u.done != nil {
 			err = &upgrade.Error{Layer: upgrade.LayerMuxer, Fault: upgrade.Limit, Err: fmt.Errorf("%w: the remote does not take our last message", upgrade.ErrTimeout)}
 		}
 	case *tlsWake:
@@ -190,13 +211,27 @@ func (u *upgrader) start(ctx actor.Context, now time.Time) error {
 	if at, ok := core.Deadline(); ok {
 		actors.NewTimer(ctx, &deadline{}).Set(at)
 	}
-	u.credit = true
-	u.job.Conduit.Bind(&sink{ref: actors.Self[any](ctx), gate: u.job.Progress, id: u.job.ID}, 1)
+	u.sink = &sink{ref: actors.Self[any](ctx), gate: u.job.Progress, id: u.job.ID}
+	if f := u.cfg.Hooks.Accept; f != nil && ends.Direction == conduit.Inbound {
+		u.ask(ctx, messages.HookAccept, func(ctx context.Context) error { return f(ctx, ends) })
+		return nil
+	}
+	u.begin()
 	return nil
+}
+
+// begin starts to read.
+func (u *upgrader) begin() {
+	u.credit = true
+	u.job.Conduit.Bind(u.sink, 1)
+	u.sink = nil
 }
 
 // drain takes every output of the core, then asks for more input or hands the conduit over.
 func (u *upgrader) drain(ctx actor.Context, now time.Time) error {
+	if u.hook != "" || u.askAgain(ctx) {
+		return nil
+	}
 	u.out = u.core.AppendOutput(u.out)
 	for e, ok := u.core.Next(); ok; e, ok = u.core.Next() {
 		switch e := e.(type) {
@@ -218,7 +253,7 @@ func (u *upgrader) drain(ctx actor.Context, now time.Time) error {
 	}
 	switch {
 	case u.done != nil:
-		if !u.busy {
+		if !u.busy && !u.askAgain(ctx) {
 			u.finish(ctx)
 		}
 	case !u.credit && (u.tls == nil || u.tls.Hungry()):
@@ -282,17 +317,22 @@ func (u *upgrader) flushTLS() {
 
 // finish hands the conduit over: no credit is out and no byte is left to write.
 func (u *upgrader) finish(ctx actor.Context) {
+	l := u.link()
+	u.over = true
+	_ = u.job.To.Control(&messages.Upgraded{ID: u.job.ID, Link: l})
+	ctx.Stop(ctx.Self())
+}
+
+// link is what the upgrade has come to.
+func (u *upgrader) link() *messages.Link {
 	d := u.done
-	l := &messages.Link{
+	return &messages.Link{
 		Endpoints: u.job.Conduit.Endpoints(), Peer: d.Peer, PublicKey: d.PublicKey, Lease: u.job.Lease,
 		Secured: conduit.Secured{
 			Raw: u.job.Conduit, Peer: d.Peer, PublicKey: d.PublicKey, Security: d.Security, Muxer: d.Muxer,
 			Early: d.Early, Open: d.Open, Seal: d.Seal, Rest: d.Rest,
 		},
 	}
-	u.over = true
-	_ = u.job.To.Control(&messages.Upgraded{ID: u.job.ID, Link: l})
-	ctx.Stop(ctx.Self())
 }
 
 // lost says that the conduit does not carry what we send. The core takes no interest in that once
@@ -315,6 +355,15 @@ func (u *upgrader) fail(ctx actor.Context, err error) {
 		u.tls.Close(err)
 	}
 	u.task.Cancel()
+	u.asking.Cancel()
+	var gated *messages.GatedError
+	if errors.As(err, &gated) {
+		if u.done == nil && u.core != nil && u.core.Stage() >= upgrade.Secured {
+			_ = u.core.HandleEnd(err)
+		}
+		u.turnAway(ctx)
+		return
+	}
 	if u.core != nil {
 		if u.core.Stage() >= upgrade.Secured {
 			_ = u.core.HandleEnd(err) // gives back what it holds of a frame

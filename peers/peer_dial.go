@@ -271,6 +271,11 @@ func (p *peer) dialled(m *messages.Dialled) {
 
 func (p *peer) attemptFailed(a *attempt, err error) {
 	now := p.rt.Now()
+	var gated *messages.GatedError
+	if errors.As(err, &gated) && gated.Hook == messages.HookDial {
+		p.plan.d.HandleSkipped(now, a.n, err) // nothing was sent, and the hook may say otherwise next time
+		return
+	}
 	p.ledger.backoff.Failed(now, p.rt.Rand(), p.id, a.job.Addr, err)
 	p.plan.d.HandleFailed(now, a.n, err)
 }

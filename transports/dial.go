@@ -22,8 +22,12 @@ type DialConfig struct {
 	RawOnly bool
 	// Unsettled, if set, is what to suspect when a connection is there and its handshake does not end.
 	Unsettled error
-	// Upgrade says how to upgrade a Raw conduit that the attempt has got.
-	Upgrade func(id uint64, c conduit.Raw, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec
+	// Upgrade says how to upgrade a conduit that the attempt has got.
+	Upgrade func(id uint64, c conduit.Conduit, expect identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec
+	// Check says that Muxed conduits too have something to upgrade: the hooks want to be asked.
+	Check bool
+	// Allow is asked before anything is sent. It may block. nil: everything is allowed.
+	Allow func(context.Context, identity.ID, ma.Multiaddr) error
 
 	Attempt uint64
 	Addr    ma.Multiaddr
@@ -60,13 +64,23 @@ func (m *connected) Discard(error) {
 	}
 }
 
+// allowed is what Allow said.
+type allowed struct {
+	messages.Upgrader
+	err error
+}
+
 type dialTimeout struct{ messages.Upgrader }
 
 type dial struct {
 	cfg    DialConfig
+	self   actors.Ref[messages.Upgrader]
+	t      conduit.Transport
 	cancel context.CancelFunc
-	upping bool // there is a connection, and its upgrade is under way
 	told   bool
+	asking bool // Allow has not answered
+	// reached: somebody has answered at the address.
+	reached bool
 }
 
 // Receive implements actor.Actor.
@@ -74,6 +88,15 @@ func (d *dial) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		d.start(ctx)
+	case *allowed:
+		d.asking = false
+		switch {
+		case d.told:
+		case m.err != nil:
+			d.tell(ctx, nil, d.gated(m.err))
+		default:
+			d.dial()
+		}
 	case *connected:
 		d.connected(ctx, m)
 	case *messages.Upgraded:
@@ -81,6 +104,10 @@ func (d *dial) Receive(ctx actor.Context) {
 	case *messages.UpgradeFailed:
 		d.tell(ctx, nil, m.Err)
 	case *dialTimeout:
+		if d.asking {
+			d.tell(ctx, nil, d.gated(messages.ErrHung))
+			return
+		}
 		d.tell(ctx, nil, d.late())
 	case *actor.Terminated:
 		// After an orderly end the outcome is in the mailbox already: Terminated overtakes it.
@@ -98,27 +125,44 @@ func (d *dial) Receive(ctx actor.Context) {
 func (d *dial) start(ctx actor.Context) {
 	addr := d.cfg.Addr
 	actors.Describe(ctx, func() []actors.KeyValue { return []actors.KeyValue{{Key: "addr", Value: addr.String()}} })
-	var t conduit.Transport
 	for _, o := range d.cfg.Transports {
 		if o.CanDial(d.cfg.Addr) {
-			t = o
+			d.t = o
 			break
 		}
 	}
-	if t == nil {
+	if d.t == nil {
 		d.tell(ctx, nil, fmt.Errorf("local: no transport of this node can dial %s", d.cfg.Addr))
 		return
 	}
 	actors.NewTimer(ctx, &dialTimeout{}).After(d.cfg.Timeout)
+	d.self = actors.Self[messages.Upgrader](ctx)
+	if allow := d.cfg.Allow; allow != nil {
+		d.asking = true
+		expect := d.cfg.Expect
+		actors.StartTask(ctx, "gater "+messages.HookDial, func(ctx context.Context) any {
+			return &allowed{err: allow(ctx, expect, addr)}
+		}, func(e *actors.PanicError) any { return &allowed{err: e} })
+		return
+	}
+	d.dial()
+}
+
+func (d *dial) gated(err error) error {
+	return &messages.GatedError{Hook: messages.HookDial, Direction: conduit.Outbound, Peer: d.cfg.Expect, Addr: d.cfg.Addr, Err: err}
+}
+
+func (d *dial) dial() {
 	run, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
-	self := actors.Self[messages.Upgrader](ctx)
-	t.Dial(run, d.cfg.Addr, d.cfg.Expect, func(c conduit.Conduit, err error) {
+	self := d.self
+	d.t.Dial(run, d.cfg.Addr, d.cfg.Expect, func(c conduit.Conduit, err error) {
 		_ = self.Control(&connected{c: c, err: err})
 	})
 }
 
 func (d *dial) connected(ctx actor.Context, m *connected) {
+	d.reached = m.err == nil
 	switch {
 	case m.err != nil:
 		d.tell(ctx, nil, m.err)
@@ -127,23 +171,22 @@ func (d *dial) connected(ctx actor.Context, m *connected) {
 	case m.c.Muxed != nil && d.cfg.RawOnly:
 		m.c.Abandon()
 		d.tell(ctx, nil, fmt.Errorf("local: a connection to %s is not covered by the pre-shared key of the private network", d.cfg.Addr))
-	case m.c.Muxed != nil:
+	case m.c.Muxed != nil && !d.cfg.Check:
 		d.tell(ctx, &messages.Link{
 			Endpoints: m.c.Muxed.Endpoints(), Peer: m.c.Muxed.Peer(), PublicKey: m.c.Muxed.PublicKey(), Muxed: m.c.Muxed,
 		}, nil)
 	default:
 		self := actors.Self[messages.Upgrader](ctx)
-		if _, err := actors.Spawn[any](ctx, d.cfg.Upgrade(d.cfg.Attempt, m.c.Raw, d.cfg.Expect, self)); err != nil {
+		if _, err := actors.Spawn[any](ctx, d.cfg.Upgrade(d.cfg.Attempt, m.c, d.cfg.Expect, self)); err != nil {
 			m.c.Abandon()
 			d.tell(ctx, nil, err)
 		}
-		d.upping = true
 	}
 }
 
 // late is why there is no connection in time.
 func (d *dial) late() error {
-	if d.upping && d.cfg.Unsettled != nil {
+	if d.reached && d.cfg.Unsettled != nil {
 		return fmt.Errorf("local: no handshake with %s within %v: %w", d.cfg.Addr, d.cfg.Timeout, d.cfg.Unsettled)
 	}
 	return fmt.Errorf("local: no connection to %s within %v", d.cfg.Addr, d.cfg.Timeout)
@@ -157,6 +200,6 @@ func (d *dial) tell(ctx actor.Context, l *messages.Link, err error) {
 		return
 	}
 	d.told = true
-	_ = d.cfg.Owner.Control(&messages.Dialled{Attempt: d.cfg.Attempt, Link: l, Err: err})
+	_ = d.cfg.Owner.Control(&messages.Dialled{Attempt: d.cfg.Attempt, Link: l, Err: err, Reached: d.reached})
 	ctx.Stop(ctx.Self())
 }

@@ -59,8 +59,8 @@ func (c *caller) dial(edit ...func(*DialConfig)) actors.Ref[any] {
 	return r
 }
 
-func (c *caller) upgrade(id uint64, raw conduit.Raw, _ identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec {
-	u := &upgrading{id: id, c: raw, to: to, gone: make(chan struct{})}
+func (c *caller) upgrade(id uint64, raw conduit.Conduit, _ identity.ID, to actors.Ref[messages.Upgrader]) actors.Spec {
+	u := &upgrading{id: id, c: raw.Raw, to: to, gone: make(chan struct{})}
 	return actors.Spec{Kind: "upgrade", Restart: actors.Temporary, New: func() actor.Actor {
 		return fn(func(ctx actor.Context) {
 			switch m := ctx.Message().(type) {

@@ -3,6 +3,8 @@ package upgrade
 import (
 	"fmt"
 	"time"
+
+	"github.com/troupe-p2p/troupe/identity"
 )
 
 // negotiator is multistream's Dialer or Listener.
@@ -166,3 +168,6 @@ func (u *Upgrade) Deadline() (time.Time, bool) {
 
 // Stage says how far the upgrade is.
 func (u *Upgrade) Stage() Stage { return u.stage }
+
+// Peer is who has proved to be there; empty before Secured.
+func (u *Upgrade) Peer() identity.ID { return u.done.Peer }

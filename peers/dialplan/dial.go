@@ -77,8 +77,9 @@ type Dial struct {
 
 type attempt struct {
 	Attempt
-	state state
-	err   error
+	state   state
+	err     error
+	skipped bool // nothing was sent
 }
 
 type state uint8
@@ -148,6 +149,16 @@ func (d *Dial) HandleFailed(now time.Time, n int, err error) {
 		return
 	}
 	d.all[n].state, d.all[n].err = over, err
+	d.running--
+	d.step(now)
+}
+
+// HandleSkipped says that attempt n was not made after all, and why.
+func (d *Dial) HandleSkipped(now time.Time, n int, err error) {
+	if d.ended || n < 0 || n >= len(d.all) || d.all[n].state != running {
+		return
+	}
+	d.all[n].state, d.all[n].err, d.all[n].skipped = over, err, true
 	d.running--
 	d.step(now)
 }

@@ -2,6 +2,7 @@ package dialplan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/troupe-p2p/troupe/identity"
@@ -17,13 +18,17 @@ type Error struct {
 }
 
 func (d *Dial) failure(cause error) error {
-	e := &Error{Peer: d.peer, Cause: cause, Skipped: d.skipped}
+	e := &Error{Peer: d.peer, Cause: cause, Skipped: slices.Clone(d.skipped)}
 	for _, a := range d.all[:d.next] {
 		err := a.err
 		if err == nil {
 			err = ErrTimeout
 		}
-		e.Failed = append(e.Failed, Skipped{a.Addr, err})
+		if a.skipped {
+			e.Skipped = append(e.Skipped, Skipped{a.Addr, err})
+		} else {
+			e.Failed = append(e.Failed, Skipped{a.Addr, err})
+		}
 	}
 	if len(e.Failed) == 0 && cause == nil {
 		e.Cause = ErrNoAddress
