@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
@@ -101,11 +102,15 @@ type (
 		messages.Peers
 		peer    identity.ID
 		attempt uint64
+		addr    ma.Multiaddr
 	}
 	dialOver struct {
 		messages.Peers
 		peer    identity.ID
 		attempt uint64
+		addr    ma.Multiaddr // nil: it says nothing of its address
+		outcome dialplan.Outcome
+		took    time.Duration
 	}
 )
 

@@ -35,7 +35,9 @@ type attempt struct {
 	job  DialJob
 	dial uint64
 	n    int             // in its dial
+	at   time.Time       // when it began; zero: it waits for its permit
 	ref  actors.Ref[any] // zero: it waits for its permit
+	lost time.Duration   // after that time another one had won; 0: none has
 	// stopped: nobody wants what comes of it.
 	stopped bool
 }
@@ -200,7 +202,7 @@ func (p *peer) startAttempt(e dialplan.Start) {
 		Attempt: p.plan.attemptID(e.N), Addr: e.Addr, Expect: p.id, Timeout: e.Timeout, Owner: p.self,
 	}}
 	put(&p.attempts, a.job.Attempt, a)
-	if err := p.parent.Control(&dialWanted{peer: p.id, attempt: a.job.Attempt}); err != nil {
+	if err := p.parent.Control(&dialWanted{peer: p.id, attempt: a.job.Attempt, addr: a.job.Addr}); err != nil {
 		delete(p.attempts, a.job.Attempt) // peers has failed, and is about to restart this actor too
 		p.plan.d.HandleFailed(p.rt.Now(), a.n, err)
 	}
@@ -212,7 +214,14 @@ func (p *peer) granted(ctx actor.Context, m *granted) {
 		return // it has been stopped since, and has said so
 	}
 	err := m.err
+	var hole *dialplan.BlackHoleError
+	if errors.As(err, &hole) {
+		p.forget(a)
+		p.plan.d.HandleSkipped(p.rt.Now(), a.n, err)
+		return
+	}
 	if err == nil {
+		a.at = p.rt.Now()
 		a.ref, err = actors.Spawn[any](ctx, dialSpec(p.cfg, a.job))
 	}
 	if err != nil {
@@ -230,7 +239,7 @@ func (p *peer) stopAttempt(a *attempt) {
 	case a.ref.IsZero():
 		p.forget(a)
 	case !p.plan.reached:
-		a.stopped = true
+		a.stopped, a.lost = true, p.rt.Now().Sub(a.at)
 		a.ref.Stop()
 	}
 }
@@ -241,17 +250,36 @@ func (p *peer) forget(a *attempt) {
 	_ = p.parent.Control(&dialOver{peer: p.id, attempt: a.job.Attempt})
 }
 
+// settle says that an attempt is over which says something of the way to its address: m is its outcome.
+func (p *peer) settle(a *attempt, m *messages.Dialled) {
+	over := &dialOver{peer: p.id, attempt: a.job.Attempt, addr: a.job.Addr, took: p.rt.Now().Sub(a.at)}
+	var gated *messages.GatedError
+	var bug *actors.PanicError
+	switch {
+	case m.Reached || m.Err == nil:
+		over.outcome = dialplan.Answered
+	case a.lost > 0:
+		over.outcome, over.took = dialplan.Lost, a.lost
+	case a.stopped, errors.Is(m.Err, actors.ErrStopped), errors.As(m.Err, &gated), errors.As(m.Err, &bug):
+		over.addr = nil
+	default:
+		over.outcome = dialplan.Failed
+	}
+	delete(p.attempts, a.job.Attempt)
+	_ = p.parent.Control(over)
+}
+
 // dialled takes the outcome of one attempt; a link goes through peers, which admits it.
 func (p *peer) dialled(m *messages.Dialled) {
 	a := p.attempts[m.Attempt]
 	if a == nil || a.stopped {
 		m.Discard(errConnected)
 		if a != nil {
-			p.forget(a)
+			p.settle(a, m)
 		}
 		return
 	}
-	p.forget(a)
+	p.settle(a, m)
 	current := p.plan != nil && p.plan.id == a.dial
 	if m.Err != nil {
 		if current {

@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/peers/connset"
+	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/peers/limits"
 	"github.com/troupe-p2p/troupe/stream"
 	"github.com/troupe-p2p/troupe/transports/conduit"
@@ -87,6 +88,7 @@ type DialJob struct {
 type State struct {
 	conns, dials, peers uint64
 	failures            failures
+	holes               dialplan.BlackHoles
 }
 
 // maxCalls is how many calls and arrivals may wait for peers, and how many calls for one peer.
@@ -206,6 +208,9 @@ func (p *peers) Receive(ctx actor.Context) {
 	case *dialWanted:
 		p.dialWanted(ctx, m)
 	case *dialOver:
+		if m.addr != nil {
+			p.cfg.State.holes.Handle(m.addr, m.outcome, m.took)
+		}
 		if r := p.remotes[m.peer]; r != nil {
 			p.endDial(ctx, r, m.attempt)
 		}
@@ -392,6 +397,9 @@ func (p *peers) dialWanted(ctx actor.Context, m *dialWanted) {
 		return
 	}
 	pm := &permit{peer: m.peer, begin: func(_ actor.Context, err error) {
+		if err == nil {
+			err = p.cfg.State.holes.Allow(m.addr)
+		}
 		p.give(r, &granted{attempt: m.attempt, err: err})
 	}}
 	put(&r.dials, m.attempt, pm)
