@@ -16,6 +16,7 @@ import (
 	"github.com/troupe-p2p/troupe/negotiation/plaintext"
 	"github.com/troupe-p2p/troupe/negotiation/tls"
 	"github.com/troupe-p2p/troupe/negotiation/upgrade"
+	"github.com/troupe-p2p/troupe/peers"
 	"github.com/troupe-p2p/troupe/peers/connset"
 	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/peers/limits"
@@ -72,6 +73,7 @@ func Bounds() []Bound {
 		mux.Bounds,
 		netconn.Bounds,
 		noise.Bounds,
+		peers.Bounds,
 		perfcore.Bounds,
 		pingcore.Bounds,
 		plaintext.Bounds,

@@ -180,6 +180,7 @@ func boundTests() map[string]boundTest {
 		{"negotiation/tls", "TestForgedCertificatesAreRefused"}: {"negotiation/tls: bytes of a certificate"},
 		{"negotiation/tls", "TestHandshakeIsBoundedAsAWhole"}:   {"negotiation/tls: bytes of a handshake"},
 		{"negotiation/tls", "TestKeyUpdateFloodIsBounded"}:      {"negotiation/tls: bytes to send that nobody wrote"},
+		{"peers", "TestNewcomersThatWaitForRoomAreBounded"}:     {"peers: newcomers that wait for the end of another connection"},
 		{"protocols/identify", "TestObservedAddressesAreCountedShownAndBounded"}: {
 			"protocols/identify: addresses of ours that peers observe",
 		},

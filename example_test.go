@@ -11,6 +11,8 @@ import (
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/protocols/echo"
+
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // The examples live in the memory of this process; a node on a network differs in one line, the
@@ -251,4 +253,42 @@ func ExampleSystem_Handle() {
 	// still here <nil>
 	// <nil>
 	// true
+}
+
+// A node asks the program who is let in, and keeps those whom it is told to keep.
+func ExampleGater() {
+	near := newNearby()
+	var friend identity.ID
+	node, err := troupe.New(troupe.Config{
+		Listen:     []string{"/memory/0"},
+		Transports: []troupe.Transport{troupe.Memory(near.hub)},
+		Gater: troupe.Gater{Dial: func(_ context.Context, peer identity.ID, _ ma.Multiaddr) error {
+			if peer != friend {
+				return errors.New("not on the list")
+			}
+			return nil
+		}},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	alice, eve := near.node(), near.node()
+	defer closeAll(node, alice, eve)
+	friend = alice.ID()
+	if err := node.Protect(friend, "on the list"); err != nil { // never closed to make room for others
+		fmt.Println(err)
+	}
+	for _, other := range []*troupe.System{alice, eve} {
+		_, err := node.Dial(context.Background(), other.ID(), other.ListenAddrs()...)
+		var gated *troupe.GatedError
+		if errors.As(err, &gated) {
+			fmt.Printf("%s: %v\n", gated.Hook, gated.Err)
+		} else {
+			fmt.Println("connected:", err == nil)
+		}
+	}
+	// Output:
+	// connected: true
+	// Dial: not on the list
 }

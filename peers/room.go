@@ -6,16 +6,23 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/bound"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/peers/limits"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // maxParked is how many newcomers wait at a time for the ends of connections that make room for them.
 // It stops remotes that finish handshakes faster than connections end; who comes then is refused.
 const maxParked = 64
+
+// Bounds lists what a remote can fill.
+func Bounds() []bound.Bound {
+	return []bound.Bound{{Name: "peers: newcomers that wait for the end of another connection", Cap: maxParked,
+		Attack: "handshakes that are finished faster than connections end"}}
+}
 
 // use is what the actor of a peer lets peers know of a connection, without a message for each stream.
 type use struct {

@@ -2,8 +2,13 @@ package peers
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/peers/connset"
@@ -104,5 +109,53 @@ func TestRemotesPushOutNoConnectionThatWeDialled(t *testing.T) {
 	case <-first.gone:
 		t.Error("it took somebody else's")
 	default:
+	}
+}
+
+// TestNewcomersThatWaitForRoomAreBounded: connections that do not end have more and more newcomers wait for
+// them, up to a number, and there are never more connections than may be.
+func TestNewcomersThatWaitForRoomAreBounded(t *testing.T) {
+	const room = 2 * maxParked
+	began := make(chan struct{}, 200*maxParked)
+	w := newWorld(t, limited(limits.Limits{Conns: room * 8 / 7}), func(c *Config) {
+		c.Session = func(job SessionJob) actors.Spec {
+			return actors.Spec{Kind: "connection", Restart: actors.Temporary, New: func() actor.Actor {
+				return fn(func(ctx actor.Context) {
+					switch ctx.Message().(type) {
+					case *actor.Started:
+						began <- struct{}{}
+					case *actor.Stopping:
+						job.Link.Close()
+					}
+				})
+			}}
+		}
+		c.Refuse = func(l *messages.Link, _ uint32, _ string) { l.Close() }
+	})
+	in := len(w.conns())
+	for in < room {
+		w.arrives(person(t))
+		next(t, "room", began)
+		in++
+	}
+	in = len(w.conns())
+	var wires []wire
+	id := person(t)
+	for i := range 100 * maxParked {
+		wires = append(wires, w.arrives(id+identity.ID(fmt.Sprint(i))))
+	}
+	until(t, "all but those that wait are refused", func() bool {
+		wires = slices.DeleteFunc(wires, func(x wire) bool {
+			select {
+			case <-x.closed:
+				return true
+			default:
+				return false
+			}
+		})
+		return len(wires) <= maxParked
+	})
+	if n := len(w.conns()); n != in || len(wires) == 0 {
+		t.Fatalf("%d newcomers wait; %d connections, there were %d", len(wires), n, in)
 	}
 }
