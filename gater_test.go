@@ -335,3 +335,28 @@ func TestWhatAHookLetsThroughIsAConnection(t *testing.T) {
 		}
 	}
 }
+
+func hostPort(n *troupe.System) string {
+	_, port, _ := strings.Cut(n.ListenAddrs()[0].String(), "/tcp/")
+	return "127.0.0.1:" + port
+}
+
+// wantTurnedAway demands that the node hangs up without a byte.
+func wantTurnedAway(t *testing.T, c net.Conn) {
+	t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	got, err := c.Read(make([]byte, 1))
+	var late net.Error
+	if got != 0 || err == nil || errors.As(err, &late) && late.Timeout() {
+		t.Fatalf("%d bytes, %v: want the end without a byte", got, err)
+	}
+}
+
+// wantSlots waits until n has so many half-open connections.
+func wantSlots(t *testing.T, n *troupe.System, want int) {
+	t.Helper()
+	until(t, "slots", func() bool {
+		gate, _ := find(n.Tree().Roots, ofKind("gate"))
+		return len(gate.Children) == want
+	})
+}

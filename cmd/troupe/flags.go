@@ -22,8 +22,10 @@ func parseLimits(s string) (troupe.Limits, error) {
 	if s == "" {
 		return l, nil
 	}
-	names := []string{"half-open", "conns", "conns-per-peer", "streams", "streams-per-conn", "buffer-bytes"}
-	fields := []*int{&l.HalfOpen, &l.Conns, &l.ConnsPerPeer, &l.Streams, &l.StreamsPerConn, &l.BufferBytes}
+	names := []string{"half-open", "conns", "conns-per-peer", "conns-per-prefix", "new-conns-per-prefix", "streams", "streams-per-conn", "buffer-bytes"}
+	fields := []*int{
+		&l.HalfOpen, &l.Conns, &l.ConnsPerPeer, &l.ConnsPerPrefix, &l.NewConnsPerPrefix, &l.Streams, &l.StreamsPerConn, &l.BufferBytes,
+	}
 	for item := range strings.SplitSeq(s, ",") {
 		name, value, _ := strings.Cut(item, "=")
 		i := slices.Index(names, name)

@@ -75,7 +75,7 @@ func newUp() *cobra.Command {
 	fs.StringVar(&f.inspect, "inspect", "", "show the tree and metrics over HTTP at `HOST:PORT`; troupe tree looks at 127.0.0.1:4002 first")
 	fs.StringVar(&f.inspectToken, "inspect-token", "", "`TOKEN` that --inspect asks for, needed off loopback (default $"+tokenVar+")")
 	fs.StringVar(&f.serve, "serve", "", "demonstration `PROTOCOLS` to serve: echo,perf,crash,hang,stuck")
-	fs.StringVar(&f.limits, "limits", "", "`LIMITS` on what remotes may use: half-open=N,conns=N,conns-per-peer=N,streams=N,streams-per-conn=N,buffer-bytes=N")
+	fs.StringVar(&f.limits, "limits", "", "`LIMITS` on what remotes may use: half-open=N,conns=N,conns-per-peer=N,conns-per-prefix=N,new-conns-per-prefix=N,streams=N,streams-per-conn=N,buffer-bytes=N")
 	fs.StringVar(&f.security, "security", "", "security `PROTOCOLS`, the preferred first (default noise,tls)")
 	fs.BoolVar(&f.lateMuxer, "no-early-muxer", false, "leave the muxer out of the security handshake")
 	fs.StringArrayVar(&f.announce, "announce", nil, "`MULTIADDR` to tell peers beside those listened on; may be repeated")

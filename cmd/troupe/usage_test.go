@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -122,9 +123,9 @@ func TestHelpIsNotAFailure(t *testing.T) {
 }
 
 func TestLimitsReachTheirFields(t *testing.T) {
-	got, err := parseLimits("half-open=1,conns=2,conns-per-peer=3,streams=4,streams-per-conn=5,buffer-bytes=6")
-	want := troupe.Limits{HalfOpen: 1, Conns: 2, ConnsPerPeer: 3, Streams: 4, StreamsPerConn: 5, BufferBytes: 6}
-	if err != nil || got != want {
+	got, err := parseLimits("half-open=1,conns=2,conns-per-peer=3,conns-per-prefix=7,new-conns-per-prefix=8,streams=4,streams-per-conn=5,buffer-bytes=6")
+	want := troupe.Limits{HalfOpen: 1, Conns: 2, ConnsPerPeer: 3, ConnsPerPrefix: 7, NewConnsPerPrefix: 8, Streams: 4, StreamsPerConn: 5, BufferBytes: 6}
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
