@@ -1,12 +1,14 @@
 package troupe_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	troupe "github.com/troupe-p2p/troupe"
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/peers/limits"
 	"github.com/troupe-p2p/troupe/testkit"
 )
@@ -121,4 +123,32 @@ func TestTagsAreRefusedBeyondTheirNumber(t *testing.T) {
 	}
 	wantError(t, n.Tag("", "x", 1), troupe.ErrConfig)
 	wantError(t, n.Protect("", "x"), troupe.ErrConfig)
+}
+
+// TestHooksInASimulatedNetwork: they are asked in virtual time like anybody else.
+func TestHooksInASimulatedNetwork(t *testing.T) {
+	w := testkit.NewWorld(t, 1)
+	var banned identity.ID
+	guarded := w.NodeWith("guarded", testkit.NodeOptions{Setup: w.Serve, Config: troupe.Config{
+		Gater: troupe.Gater{Secured: func(_ context.Context, peer identity.ID, _ troupe.Endpoints) error {
+			if peer == banned {
+				return errBanned
+			}
+			return nil
+		}},
+	}})
+	alice, eve := w.Node("alice", w.Serve), w.Node("eve", w.Serve)
+	banned = eve.ID()
+	events := guarded.Subscribe(t.Context(), 100)
+	alice.Connect(guarded)
+	_ = eve.TryConnect(guarded) // for her it is up to the last message whether there was a connection
+	w.Run(time.Minute)
+	e := next(t, events, troupe.EventRefused)
+	if wantGated(t, e.Err, "Secured"); e.Peer != eve.ID() || !errors.Is(e.Err, errBanned) {
+		t.Errorf("%+v", e)
+	}
+	cs, err := guarded.Conns(t.Context())
+	if err != nil || len(cs) != 1 || cs[0].Peer != alice.ID() {
+		t.Errorf("%v, %v", cs, err)
+	}
 }

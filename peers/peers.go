@@ -138,7 +138,8 @@ type peers struct {
 	anonymous    map[uint64]*anonymousDial
 	conns, dials int // what OnCount was told
 	// parked links wait for the end of the connections, by number, that make room for them.
-	parked map[uint64]*messages.Link // len <= maxParked
+	parked  map[uint64]*messages.Link // len <= maxParked
+	crowded crowded
 }
 
 // remote is what peers knows of one peer's actor.

@@ -33,14 +33,16 @@ type use struct {
 // Marks are the program's word on which peers to keep. They belong to the node, have a lock, and outlive
 // the peers' actors. The zero Marks is ready.
 type Marks struct {
-	mu   sync.Mutex
-	tags limits.Tags
+	mu      sync.Mutex
+	tags    limits.Tags
+	changes uint64
 }
 
 // Tag is limits.Tags' Set.
 func (m *Marks) Tag(peer identity.ID, name string, value int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.changes++
 	return m.tags.Set(peer, name, value)
 }
 
@@ -48,6 +50,7 @@ func (m *Marks) Tag(peer identity.ID, name string, value int) error {
 func (m *Marks) Untag(peer identity.ID, name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.changes++
 	m.tags.Clear(peer, name)
 }
 
@@ -55,6 +58,7 @@ func (m *Marks) Untag(peer identity.ID, name string) {
 func (m *Marks) Protect(peer identity.ID, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.changes++
 	return m.tags.Protect(peer, name)
 }
 
@@ -62,6 +66,7 @@ func (m *Marks) Protect(peer identity.ID, name string) error {
 func (m *Marks) Unprotect(peer identity.ID, name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.changes++
 	return m.tags.Unprotect(peer, name)
 }
 
@@ -69,6 +74,23 @@ func (m *Marks) of(peer identity.ID) (protected bool, value int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.tags.Of(peer)
+}
+
+func (m *Marks) changed() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changes
+}
+
+// crowdedFor is how long it is believed that nobody makes room for just anybody. It stops remotes that
+// finish handshakes with a node whose connections are all of use from having it look at each of them
+// every time.
+const crowdedFor = 10 * time.Millisecond
+
+// crowded is that belief.
+type crowded struct {
+	until time.Time
+	marks uint64 // changes of the marks that it knows of
 }
 
 // makeRoom closes the connection that is of the least use, for a link that was refused because of
@@ -98,15 +120,25 @@ func (p *peers) makeRoom(now time.Time, l *messages.Link, side limits.Side, why 
 			}})
 		}
 	}
-	if own := p.remotes[l.Peer]; own != nil && len(own.conns) > 0 {
+	own, anybody := p.remotes[l.Peer], false
+	if own != nil && len(own.conns) > 0 {
 		see(own)
 	} else {
+		marks := p.cfg.Marks.changed()
+		anybody = side == limits.Remote && !newcomer.Protected && newcomer.Value == 0
+		if anybody && now.Before(p.crowded.until) && p.crowded.marks == marks {
+			return false
+		}
+		p.crowded.marks = marks
 		for _, of := range p.remotes { // order-free: the choice does not depend on it
 			see(of)
 		}
 	}
 	id, ok := all.For(newcomer)
 	if !ok {
+		if anybody {
+			p.crowded.until = now.Add(crowdedFor)
+		}
 		return false
 	}
 	for _, of := range p.remotes { // order-free: one has it
