@@ -10,6 +10,7 @@ import (
 
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/protocols/echo"
 
 	ma "github.com/multiformats/go-multiaddr"

@@ -146,7 +146,7 @@ func TestHooksOfTransportsWithTheirOwnSecurity(t *testing.T) {
 	hub := troupe.NewMemoryHub()
 	node := func(edit ...func(*troupe.Config)) *troupe.System {
 		k, _ := newKey(t)
-		cfg := troupe.Config{Key: k, Listen: []string{"/memory/0"}, Transports: []troupe.Transport{troupe.MemoryMuxed(hub, k.Public())}}
+		cfg := troupe.Config{Key: k, Listen: []string{"/memory/0"}, Transports: []troupe.Transport{troupe.MemoryMuxed(hub)}}
 		for _, f := range edit {
 			f(&cfg)
 		}
