@@ -9,7 +9,8 @@ import (
 // Tag says what a peer is worth to the program, for one of its reasons: when Limits.Conns is used up, a
 // newcomer takes the place of the connection that is of the least use, and of two that carry no stream
 // that is the one whose peer's tags have the smaller sum. A tag of the same name is replaced. Tags stay
-// until Untag, whether the peer is connected or not; at most 64 for one peer, and 16,384 peers.
+// until Untag, whether the peer is connected or not; at most 64 for one peer, and 16,384 peers. A value
+// beyond 2^24 counts as that, of either sign.
 func (s *System) Tag(peer identity.ID, name string, value int) error {
 	if peer == "" {
 		return ErrConfig.with("tag", peer, errNoPeer)

@@ -13,8 +13,9 @@ const (
 	MaxTagged = 1 << 14
 	// MaxTags is how many tags and protections one peer may have.
 	MaxTags = 64
-	// maxValue keeps a sum of tags within an int.
-	maxValue = 1 << 40
+	// maxValue keeps a sum of tags within an int, of 32 bits too: the build has to get as far as to say that
+	// these are not supported.
+	maxValue = 1 << 24
 )
 
 var (
