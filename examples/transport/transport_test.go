@@ -33,7 +33,7 @@ func TestTransportKeepsTheContract(t *testing.T) {
 		},
 		Refused: func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) },
 		Break:   func(_ testing.TB, c conduit.Conduit) { _ = conduit.Reset(c.Raw) },
-		Held:    16 << 20,
+		Held:    24 << 20, // a system keeps buffers of Multipath TCP's beside those of TCP: 17 MB were seen
 	})
 }
 
