@@ -33,7 +33,7 @@ func TestTransportKeepsTheContract(t *testing.T) {
 		},
 		Refused: func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) },
 		Break:   func(_ testing.TB, c conduit.Conduit) { _ = conduit.Reset(c.Raw) },
-		Held:    24 << 20, // a system keeps buffers of Multipath TCP's beside those of TCP: 17 MB were seen
+		Held:    64 << 20, // a system lets its buffers grow to tens of megabytes when the reader was fast once
 	})
 }
 
