@@ -202,7 +202,8 @@ func TestARestartEndsTheConnectionsOfBefore(t *testing.T) {
 	defer c.Abandon()
 	s := &ended{how: make(chan ending, 1)}
 	c.Muxed.Bind(s)
-	_ = l.(*listener).s.pc.Close() // says nothing to anybody
+	<-c.Muxed.(*conn).confirmed.done // before that it would go on with its handshake, which no reset ends
+	_ = l.(*listener).s.pc.Close()   // says nothing to anybody
 	again, err := patient(1).Listen(l.Addr(), &transporttest.Acceptor{})
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,9 @@ func idleCost(tb testing.TB, cfg Config, at ma.Multiaddr, n int) (bytes, gorouti
 		<-sinks[0].done
 		<-sinks[1].done
 	}
+	alone := transporttest.Goroutines()
 	connect(0) // pools, and what is made once
+	transporttest.Settle(tb, "goroutines", alone+2, transporttest.Goroutines)
 	bufs, before, was := buf.Live(), transporttest.Goroutines(), inUse()
 	for i := range n {
 		connect(1 + i)
