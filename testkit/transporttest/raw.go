@@ -17,8 +17,6 @@ type RawPair struct {
 	Held int
 	// Writes is how many writes of one byte may be under way while nobody reads. Default 4096.
 	Writes int
-	// Hides is Subject's.
-	Hides bool
 }
 
 // NewRaw makes a pair that lasts until its ends are closed. Its runtime is to be Runtime's.

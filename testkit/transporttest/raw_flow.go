@@ -193,7 +193,7 @@ func rawDrainBroken(t *testing.T, p RawPair) {
 	p.B.Drain(data[n:])
 	p.Break()
 	b.wait(t, "Drained and Ended", func() bool { return len(b.drained) == 1 && len(b.ended) == 1 })
-	if b.drained[0] == nil || b.ended[0] == io.EOF && !p.Hides {
+	if b.drained[0] == nil || b.ended[0] == io.EOF {
 		t.Errorf("Drained(%v), Ended(%v)", b.drained[0], b.ended[0])
 	}
 	b.check(t)

@@ -39,9 +39,6 @@ type Subject struct {
 	// Writes is how many writes of one byte a Raw conduit takes while nobody reads: a system may count
 	// them for more than their bytes. Default 4096.
 	Writes int
-	// Hides says that the system tells of a break once, and may tell it to a write that has done a part of
-	// its work and so does not say it: the next write fails, and who reads sees io.EOF.
-	Hides bool
 	// MaxStreams is how many streams one end of a Muxed conduit may have open at a time.
 	// Required for those.
 	MaxStreams int
@@ -134,7 +131,7 @@ func (s *Subject) connect(t *testing.T, from, to conduit.Transport) (a, b condui
 
 func (s *Subject) rawPair(t *testing.T) RawPair {
 	a, b := s.pair(t)
-	return RawPair{A: a.Raw, B: b.Raw, Held: s.Held, Writes: s.Writes, Hides: s.Hides, Break: func() { s.Break(t, a) }}
+	return RawPair{A: a.Raw, B: b.Raw, Held: s.Held, Writes: s.Writes, Break: func() { s.Break(t, a) }}
 }
 
 func (s *Subject) muxedPair(t *testing.T) MuxedPair {

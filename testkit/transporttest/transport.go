@@ -115,6 +115,8 @@ func transport(t *testing.T, s Subject, muxed bool) {
 		{"a dial to nobody is refused", trRefused},
 		{"a dial whose context is over fails with its error", trCancelled},
 		{"done is not called by Dial itself", trLater},
+		{"a panic of the dialler's callback costs the connection", trPanicDial},
+		{"a panic of the listener's owner costs the listener", trPanicAccept},
 		{"a thousand connections leave nothing behind", trChurn},
 	}
 	if muxed {

@@ -3,6 +3,8 @@ package transporttest
 import (
 	"bytes"
 	"context"
+	"net"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -116,5 +118,18 @@ func Settle(t testing.TB, what string, want int, count func() int) {
 			t.Fatalf("%d %s, %d before\n%s", count(), what, want, stacks[:runtime.Stack(stacks, true)])
 		}
 		<-time.After(time.Millisecond)
+	}
+}
+
+// FailingAccepts wraps a listener's accept: it fails with errs, one after another, before it accepts.
+func FailingAccepts[C net.Conn](accept func() (C, error), errs ...error) func() (C, error) {
+	return func() (C, error) {
+		if len(errs) == 0 {
+			return accept()
+		}
+		err := errs[0]
+		errs = errs[1:]
+		var none C
+		return none, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
@@ -128,48 +127,6 @@ func TestAListenerHoldsABoundedBacklog(t *testing.T) {
 	}
 	if n, _, _ := acc.Counts(); n > 0 {
 		t.Errorf("%d connections were handed over after Close", n)
-	}
-}
-
-func TestAPanicOfTheOwnerFailsTheListener(t *testing.T) {
-	tr := New(transporttest.Runtime(t), Config{})
-	acc := &panicky{}
-	l := mustListen(t, tr, "/memory/7", acc)
-	c, err := dialFor(t.Context(), tr, l.Addr(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Abandon()
-	var pe *actors.PanicError
-	if err := acc.WaitFailed(t); !errors.As(err, &pe) {
-		t.Errorf("Failed(%v)", err)
-	}
-	s := &transporttest.Sink{}
-	c.Raw.Bind(s, 1)
-	_ = s.WaitEnded(t, "the connection was closed")
-	mustListen(t, tr, "/memory/7", &transporttest.Acceptor{}) // the address is free
-}
-
-type panicky struct{ transporttest.Acceptor }
-
-func (*panicky) Accepted(conduit.Conduit) { panic("a bug in the owner") }
-
-func TestAPanicOfTheDiallersCallbackIsContained(t *testing.T) {
-	tr := New(transporttest.Runtime(t), Config{})
-	acc := &transporttest.Acceptor{}
-	l := mustListen(t, tr, "/memory/7", acc)
-	calls := make(chan struct{}, 2)
-	tr.Dial(t.Context(), l.Addr(), "", func(conduit.Conduit, error) {
-		calls <- struct{}{}
-		panic("a bug in the caller")
-	})
-	s := &transporttest.Sink{}
-	c := acc.Next(t, 0)
-	c.Raw.Bind(s, 1)
-	_ = s.WaitEnded(t, "the dialler's end was closed")
-	c.Abandon()
-	if len(calls) != 1 {
-		t.Errorf("done was called %d times", len(calls))
 	}
 }
 

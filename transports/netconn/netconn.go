@@ -136,7 +136,11 @@ func (t *Transport) Listen(a ma.Multiaddr, sink conduit.AcceptSink) (conduit.Lis
 	}
 	l := &sockets.Listener[net.Conn]{
 		Runtime: t.rt, Transport: t.cfg.Name, At: at, Sink: sink, Accept: nl.Accept, Free: nl.Close,
-		Conduit: func(nc net.Conn) (*sockets.Conn, error) { return t.conduit(nc, conduit.Inbound) },
+	}
+	l.Took = func(nc net.Conn) {
+		if c, err := t.conduit(nc, conduit.Inbound); err == nil { // or it is gone already
+			l.Give(c)
+		}
 	}
 	l.Start()
 	return l, nil

@@ -4,31 +4,9 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 )
-
-// counter takes bytes and says when want of them have come.
-type counter struct {
-	s    conduit.MuxedStream
-	got  int
-	want int
-	done chan struct{}
-}
-
-func (c *counter) Offer(b *buf.Buf) {
-	c.got += len(b.B)
-	b.Release()
-	c.s.More()
-	if c.got >= c.want {
-		c.got -= c.want
-		c.done <- struct{}{}
-	}
-}
-func (c *counter) Writable()                 {}
-func (c *counter) RemoteClosed()             {}
-func (c *counter) Reset(uint32, bool, error) {}
 
 func benchStream(b *testing.B, p []byte, want int) {
 	rt := transporttest.Runtime(b)
@@ -50,7 +28,7 @@ func benchStream(b *testing.B, p []byte, want int) {
 	b.SetBytes(int64(len(p)))
 	b.ReportAllocs()
 	b.ResetTimer()
-	var r *counter
+	var r *transporttest.Counter
 	for range b.N {
 		for rest := p; len(rest) > 0; {
 			n, err := s.TryWrite(rest)
@@ -63,15 +41,15 @@ func benchStream(b *testing.B, p []byte, want int) {
 		}
 		if r == nil {
 			theirs := <-opened
-			r = &counter{s: theirs, want: want, done: make(chan struct{}, 1)}
+			r = transporttest.NewCounter(theirs, want)
 			theirs.Bind(r, 2)
 		}
 		if want == len(p) {
-			<-r.done
+			<-r.Done
 		}
 	}
 	if want != len(p) {
-		<-r.done
+		<-r.Done
 	}
 }
 
@@ -141,14 +119,14 @@ func BenchmarkIdleStream(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		ours := &counter{s: s, want: 1, done: make(chan struct{}, 1)}
+		ours := transporttest.NewCounter(s, 1)
 		s.Bind(ours, 2)
 		_, _ = s.TryWrite([]byte("!"))
 		theirs := <-opened
-		r := &counter{s: theirs, want: 1, done: make(chan struct{}, 1)}
+		r := transporttest.NewCounter(theirs, 1)
 		theirs.Bind(r, 2)
-		<-r.done
+		<-r.Done
 		_, _ = theirs.TryWrite([]byte("!"))
-		<-ours.done
+		<-ours.Done
 	})
 }

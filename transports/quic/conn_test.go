@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
@@ -198,53 +197,6 @@ func TestBytesThatWaitToBeSentAreBounded(t *testing.T) {
 	}
 	if limit := window + 2*DefaultSendBuffer + maxDirect; taken > limit {
 		t.Errorf("%d bytes were taken, at most %d may be", taken, limit)
-	}
-}
-
-func TestAPanicOfTheDiallersCallbackIsContained(t *testing.T) {
-	rt := transporttest.Runtime(t)
-	tr := New(rt, testConfig(transporttest.Key(1)))
-	acc := &transporttest.Acceptor{}
-	l, err := tr.Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	calls := make(chan struct{}, 2)
-	tr.Dial(t.Context(), l.Addr(), "", func(conduit.Conduit, error) {
-		calls <- struct{}{}
-		panic("a bug in the caller")
-	})
-	<-calls
-	s := &ended{how: make(chan ending, 1)}
-	acc.Next(t, 0).Muxed.Bind(s)
-	if e := <-s.how; !e.remote {
-		t.Errorf("%+v", e)
-	}
-	if len(calls) > 0 {
-		t.Error("done was called twice")
-	}
-}
-
-type panicky struct{ transporttest.Acceptor }
-
-func (*panicky) Accepted(conduit.Conduit) { panic("a bug in the owner") }
-
-func TestAPanicOfTheAcceptSinkEndsTheListener(t *testing.T) {
-	rt := transporttest.Runtime(t)
-	tr := New(rt, testConfig(transporttest.Key(1)))
-	acc := &panicky{}
-	l, err := tr.Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := transporttest.Dial(t.Context(), tr, l.Addr())
-	if err == nil {
-		defer c.Abandon()
-	}
-	var pe *actors.PanicError
-	if err := acc.WaitFailed(t); !errors.As(err, &pe) {
-		t.Errorf("err = %v", err)
 	}
 }
 

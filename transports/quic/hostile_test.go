@@ -103,7 +103,7 @@ func moves(t *testing.T, a, b *conn, bytes int) {
 	}
 	w := &writer{again: make(chan struct{}, 1)}
 	s.Bind(w, 1)
-	var r *counter
+	var r *transporttest.Counter
 	p := make([]byte, 64<<10)
 	for left := bytes; left > 0; {
 		n, err := s.TryWrite(p[:min(len(p), left)])
@@ -112,14 +112,14 @@ func moves(t *testing.T, a, b *conn, bytes int) {
 		}
 		if left -= n; r == nil {
 			theirs := <-opened
-			r = &counter{s: theirs, want: bytes, done: make(chan struct{}, 1)}
+			r = transporttest.NewCounter(theirs, bytes)
 			theirs.Bind(r, 2)
 		}
 		if n == 0 {
 			<-w.again
 		}
 	}
-	<-r.done
+	<-r.Done
 }
 
 // Nothing that comes from nowhere costs more than it costs to send, and who is honest still gets in.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
-	"github.com/troupe-p2p/troupe/transports/conduit"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -38,32 +37,5 @@ func TestAnUnreachableAddressKeepsItsErrno(t *testing.T) {
 	var te *Error
 	if !errors.As(err, &te) || te.Origin.String() != "local" {
 		t.Errorf("err = %v", err)
-	}
-}
-
-func TestAPanicOfTheDiallersCallbackIsContained(t *testing.T) {
-	rt := transporttest.Runtime(t)
-	tr := New(rt, Config{})
-	acc := &transporttest.Acceptor{}
-	l, err := tr.Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	calls := make(chan struct{}, 2)
-	tr.Dial(t.Context(), l.Addr(), "", func(conduit.Conduit, error) {
-		calls <- struct{}{}
-		panic("a bug in the caller")
-	})
-	<-calls
-	c := acc.Next(t, 0)
-	s := &transporttest.Sink{}
-	c.Raw.Bind(s, 1)
-	if err := s.WaitEnded(t, "the other end's close"); err == nil { // the dialler's end was closed
-		t.Error("no reason")
-	}
-	c.Abandon()
-	if len(calls) > 0 {
-		t.Error("done was called twice")
 	}
 }

@@ -2,50 +2,51 @@ package tcp
 
 import (
 	"errors"
-	"io"
 	"net"
-	"os"
 	"slices"
 	"syscall"
 	"testing"
 
-	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // scripted is a listener whose accept fails with errs, one after another, before it accepts.
-func scripted(t *testing.T, sink conduit.AcceptSink, errs ...error) *listener {
+func scripted(t *testing.T, sink conduit.AcceptSink, errs ...error) (*Transport, *listener) {
 	t.Helper()
-	l, err := New(transporttest.Runtime(t), Config{}).listen(anyPort, sink)
+	tr := New(transporttest.Runtime(t), Config{})
+	l, err := tr.listen(anyPort, sink)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	accept := l.accept
-	l.accept = func() (*net.TCPConn, error) {
-		if len(errs) > 0 {
-			err := errs[0]
-			errs = errs[1:]
-			return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
-		}
-		return accept()
+	l.Accept = transporttest.FailingAccepts(l.Accept, errs...)
+	l.Start()
+	return tr, l
+}
+
+// knock connects to a listener without a transport.
+func knock(t *testing.T, l conduit.Listener) net.Conn {
+	t.Helper()
+	_, address, err := dialArgs(l.Addr())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return l
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 func TestAShortageIsReportedOnceAndOutlived(t *testing.T) {
 	acc := &transporttest.Acceptor{}
-	l := scripted(t, acc, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.EMFILE)
-	l.start()
-	c, err := net.Dial("tcp", l.nl.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
+	_, l := scripted(t, acc, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.EMFILE)
+	knock(t, l)
 	acc.Next(t, 0).Abandon()
-	err = acc.WaitDegraded(t, 1)
+	err := acc.WaitDegraded(t, 1)
 	var te *Error
 	if !errors.As(err, &te) || te.Origin.String() != "limit" || !errors.Is(err, syscall.EMFILE) {
 		t.Errorf("Degraded(%v)", err)
@@ -57,13 +58,8 @@ func TestAShortageIsReportedOnceAndOutlived(t *testing.T) {
 
 func TestConnectionsThatFailDoNotHoldUpOthers(t *testing.T) {
 	acc := &transporttest.Acceptor{}
-	l := scripted(t, acc, slices.Repeat([]error{syscall.ECONNABORTED, syscall.EPROTO}, sockets.MaxFlukes/2)...)
-	l.start()
-	c, err := net.Dial("tcp", l.nl.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
+	_, l := scripted(t, acc, slices.Repeat([]error{syscall.ECONNABORTED, syscall.EPROTO}, sockets.MaxFlukes/2)...)
+	knock(t, l)
 	acc.Next(t, 0).Abandon()
 	if _, failed, degraded := acc.Counts(); failed+degraded != 0 {
 		t.Errorf("%d failures, %d reports", failed, degraded)
@@ -72,8 +68,7 @@ func TestConnectionsThatFailDoNotHoldUpOthers(t *testing.T) {
 
 func TestAFaultThatLooksLikeFailedConnectionsDoesNotSpin(t *testing.T) {
 	acc := &transporttest.Acceptor{}
-	l := scripted(t, acc, slices.Repeat([]error{syscall.EPROTO}, 1000*sockets.MaxFlukes)...)
-	l.start()
+	scripted(t, acc, slices.Repeat([]error{syscall.EPROTO}, 1000*sockets.MaxFlukes)...)
 	if err := acc.WaitDegraded(t, 1); !errors.Is(err, syscall.EPROTO) {
 		t.Errorf("Degraded(%v)", err)
 	}
@@ -81,8 +76,7 @@ func TestAFaultThatLooksLikeFailedConnectionsDoesNotSpin(t *testing.T) {
 
 func TestCloseEndsTheWaitForDescriptors(t *testing.T) {
 	acc := &transporttest.Acceptor{}
-	l := scripted(t, acc, slices.Repeat([]error{syscall.EMFILE}, 1000)...)
-	l.start()
+	_, l := scripted(t, acc, slices.Repeat([]error{syscall.EMFILE}, 1000)...)
 	_ = acc.WaitDegraded(t, 1)
 	_ = l.Close() // Runtime finds the pump if it goes on
 	if _, failed, _ := acc.Counts(); failed != 0 {
@@ -92,47 +86,17 @@ func TestCloseEndsTheWaitForDescriptors(t *testing.T) {
 
 func TestAFatalAcceptErrorClosesTheListenerAndFreesThePort(t *testing.T) {
 	acc := &transporttest.Acceptor{}
-	l := scripted(t, acc, syscall.EINVAL)
-	l.start()
+	tr, l := scripted(t, acc, syscall.EINVAL)
 	if err := acc.WaitFailed(t); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("Failed(%v)", err)
 	}
-	again, err := l.t.Listen(l.Addr(), &transporttest.Acceptor{})
+	again, err := tr.Listen(l.Addr(), &transporttest.Acceptor{})
 	if err != nil {
 		t.Fatalf("the port is still taken: %v", err)
 	}
 	_ = again.Close()
 	if err := l.Close(); err != nil {
 		t.Errorf("Close after Failed: %v", err)
-	}
-}
-
-// panicky is an owner with a bug in Accepted.
-type panicky struct {
-	transporttest.Acceptor
-	got conduit.Conduit
-}
-
-func (p *panicky) Accepted(c conduit.Conduit) {
-	p.got = c
-	panic("a bug in the owner")
-}
-
-func TestAPanicOfTheOwnerFailsTheListenerAndClosesTheConnection(t *testing.T) {
-	acc := &panicky{}
-	l := scripted(t, acc)
-	l.start()
-	c, err := net.Dial("tcp", l.nl.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	var pe *actors.PanicError
-	if err := acc.WaitFailed(t); !errors.As(err, &pe) {
-		t.Errorf("Failed(%v)", err)
-	}
-	if _, err := c.Read(make([]byte, 1)); err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("the connection lives on: %v", err)
 	}
 }
 

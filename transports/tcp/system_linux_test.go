@@ -83,10 +83,7 @@ func TestClosingInEveryStateLeavesNoDescriptor(t *testing.T) {
 		func(c conduit.Raw, s *transporttest.Sink) { c.Bind(s, 1); _ = c.Close(); c.More() },
 	}
 	for i := range 50 * len(states) {
-		nc, err := net.Dial("tcp", l.(*listener).nl.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
+		nc := knock(t, l)
 		if i%3 == 0 {
 			_, _ = nc.Write([]byte("hello"))
 		}

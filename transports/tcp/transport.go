@@ -54,9 +54,7 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (conduit.Raw, erro
 		return nil, fail(fault.Local, "dial", a, err)
 	}
 	nc, o, err := sockets.Connect(ctx, t.cfg.DialTimeout, func(ctx context.Context) (net.Conn, error) {
-		d := net.Dialer{KeepAliveConfig: sockets.KeepAlive(t.cfg.KeepAlive)}
-		d.SetMultipathTCP(false)
-		return d.DialContext(ctx, network, address)
+		return sockets.DialTCP(ctx, network, address, t.cfg.KeepAlive)
 	})
 	if err != nil {
 		return nil, fail(o, "dial", a, err)
@@ -85,6 +83,3 @@ func (t *Transport) conduit(nc *net.TCPConn, local ma.Multiaddr, dir conduit.Dir
 		Ends: conduit.Endpoints{Local: local, Remote: remote, Direction: dir, Transport: name},
 	})
 }
-
-// ignore is for pumps that bring the news of a panic: who panics on it is beyond help.
-func ignore(*actors.PanicError) {}

@@ -69,7 +69,6 @@ func TestTransportKeepsTheContract(t *testing.T) {
 				Tune:    func(_ testing.TB, c conduit.Conduit) { p.add(c.Raw.(*sockets.Conn)) },
 				Held:    1 << 20, // Linux's wmem_default with its overhead,
 				Writes:  200,     // in which a byte takes hundreds
-				Hides:   true,
 			})
 		})
 	}

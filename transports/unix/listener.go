@@ -42,8 +42,13 @@ func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*sockets.Li
 			return nil, fail(fault.Local, "listen on", a, err)
 		}
 	}
-	return &sockets.Listener[*net.UnixConn]{
+	l := &sockets.Listener[*net.UnixConn]{
 		Runtime: t.rt, Transport: name, At: addr, Sink: sink, Accept: f.l.AcceptUnix, Free: f.close,
-		Conduit: func(nc *net.UnixConn) (*sockets.Conn, error) { return t.conduit(nc, addr, conduit.Inbound) },
-	}, nil
+	}
+	l.Took = func(nc *net.UnixConn) {
+		if c, err := t.conduit(nc, addr, conduit.Inbound); err == nil { // or it is gone already
+			l.Give(c)
+		}
+	}
+	return l, nil
 }

@@ -267,30 +267,3 @@ func TestAFatalAcceptErrorRemovesTheFile(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-type panicky struct {
-	transporttest.Acceptor
-	bug error
-}
-
-func (p *panicky) Accepted(c conduit.Conduit) {
-	p.Acceptor.Accepted(c)
-	panic(p.bug)
-}
-
-func TestAPanicOfTheOwnerFailsTheListener(t *testing.T) {
-	path, at := place(t)
-	acc := &panicky{bug: errors.New("a bug")}
-	tr := New(transporttest.Runtime(t), Config{})
-	if _, err := tr.Listen(at, acc); err != nil {
-		t.Fatal(err)
-	}
-	c, err := transporttest.Dial(t.Context(), tr, at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Abandon()
-	if err := acc.WaitFailed(t); !errors.Is(err, acc.bug) || !gone(path) {
-		t.Errorf("%v, gone %v", err, gone(path))
-	}
-}

@@ -21,13 +21,13 @@ import (
 // It returns at once.
 func (l *listener) serve(nc net.Conn) {
 	s := l.t.slots.enter(l, nc)
-	if l.isClosed() { // perhaps Close was there before enter
+	if l.Closed() { // perhaps Close was there before enter
 		l.t.slots.leave(s)
 		_ = nc.Close()
 		return
 	}
 	var c *conn
-	l.t.rt.Pump("ws accept "+nc.RemoteAddr().String(), func() {
+	l.t.rt.Pump(name+" handshake "+nc.RemoteAddr().String(), func() {
 		defer l.t.slots.leave(s)
 		var err error
 		if c, err = l.handshake(nc); err != nil {
@@ -38,14 +38,14 @@ func (l *listener) serve(nc net.Conn) {
 			_ = c.Reset()
 			return
 		}
-		l.sink.Accepted(conduit.Conduit{Raw: c})
+		l.Sink.Accepted(conduit.Conduit{Raw: c})
 	}, func(pe *actors.PanicError) {
 		if c == nil { // a bug in the handshake costs this connection
 			_ = nc.Close()
 			return
 		}
 		_ = c.Close()
-		l.t.rt.Pump("ws accept "+l.addr.String(), func() { l.failed(pe) }, ignore)
+		l.Broke(pe)
 	})
 }
 

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 	"github.com/troupe-p2p/troupe/transports/internal/unsent"
 )
 
@@ -20,27 +22,14 @@ type conn struct {
 	wire  *wire
 	queue *queue
 	ends  conduit.Endpoints
-	most  int // bytes of one read
 
 	msg io.Reader // reader: the message that is being read
 
-	// deliver is held while a method of the sink runs, so that reader and drainer take turns.
-	// Nothing that a sink may call takes it.
-	deliver sync.Mutex
+	owner sockets.Owner
 
-	mu       sync.Mutex
-	wake     sync.Cond // of mu: credits were granted, or the conn was closed
-	sink     conduit.Sink
-	credits  int
-	why      error // set with over
-	reading  bool  // the reader was started
-	over     bool  // the reader has ended
-	told     bool  // the present sink knows
-	draining bool
-	drain    int    // number of the present or last Drain
-	rest     []byte // of the present Drain, not framed yet
-	closed   bool
-	bug      *actors.PanicError // of the sink or of us: the better reason for the end
+	mu    sync.Mutex
+	drain int    // the Drain that rest is of
+	rest  []byte // of it, not framed yet
 }
 
 var (
@@ -50,16 +39,16 @@ var (
 
 // newConn takes over a connection after its handshake.
 func (t *Transport) newConn(ws *websocket.Conn, w *wire, raw net.Conn, ends conduit.Endpoints) *conn {
-	c := &conn{rt: t.rt, ws: ws, wire: w, ends: ends, most: t.cfg.ReadBuffer}
-	c.wake.L = &c.mu
+	c := &conn{rt: t.rt, ws: ws, wire: w, ends: ends}
+	c.owner.Init(t.rt, (*line)(c), t.cfg.ReadBuffer, true)
 	c.queue = &queue{
-		rt: t.rt, label: c.pump("write"), nc: w.nc, raw: raw,
+		rt: t.rt, label: c.label("write"), nc: w.nc, raw: raw,
 		refill: c.refill, lost: c.writerLost, panicked: c.writerPanicked,
 	}
-	if w.nc == raw && !t.cfg.indirect {
-		c.queue.direct = newDirect(raw)
-	}
 	if tc, ok := raw.(*net.TCPConn); ok {
+		if w.nc == raw && !t.cfg.indirect {
+			c.queue.direct = sockets.NewWriter(tc)
+		}
 		unsent.Bound(tc)
 	}
 	w.queue, w.toll.since = c.queue, t.rt.Now()
@@ -73,28 +62,10 @@ func (t *Transport) newConn(ws *websocket.Conn, w *wire, raw net.Conn, ends cond
 func (c *conn) Endpoints() conduit.Endpoints { return c.ends }
 
 // Bind implements conduit.Raw.
-func (c *conn) Bind(s conduit.Sink, credits int) {
-	c.mu.Lock()
-	c.sink, c.credits, c.told = s, max(credits, 1), false
-	start, late := !c.reading, c.over
-	c.reading = true
-	c.mu.Unlock()
-	c.wake.Signal()
-	switch {
-	case start:
-		c.rt.Pump(c.pump("read"), c.read, c.readerFailed)
-	case late:
-		c.rt.Pump(c.pump("end"), c.tell, ignore)
-	}
-}
+func (c *conn) Bind(s conduit.Sink, credits int) { c.owner.Bind(s, credits) }
 
 // More implements conduit.Raw.
-func (c *conn) More() {
-	c.mu.Lock()
-	c.credits++
-	c.mu.Unlock()
-	c.wake.Signal()
-}
+func (c *conn) More() { c.owner.More() }
 
 // Close implements conduit.Raw. What was taken for sending is still sent, and a goodbye after it,
 // for as long as lingerTime in a pump, and by the kernel beyond that.
@@ -104,16 +75,13 @@ func (c *conn) Close() error { return c.close(false) }
 func (c *conn) Reset() error { return c.close(true) }
 
 func (c *conn) close(reset bool) error {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
+	if !c.owner.Shut() {
 		return nil
 	}
-	c.closed = true
-	draining, id := c.draining, c.drain
+	c.mu.Lock()
+	id := c.drain
 	c.rest = nil
 	c.mu.Unlock()
-	c.wake.Signal()
 	if reset {
 		if tc, ok := c.queue.raw.(*net.TCPConn); ok {
 			_ = tc.SetLinger(0) // it fails if the connection is gone already
@@ -125,8 +93,8 @@ func (c *conn) close(reset bool) error {
 		_ = c.queue.raw.SetReadDeadline(time.Unix(1, 0))
 		c.queue.finish()
 	}
-	if draining {
-		c.rt.Pump(c.pump("drain"), func() { c.drained(id, c.end("write to", net.ErrClosed)) }, ignore)
+	if c.owner.Draining() {
+		c.owner.DrainedLater(id, c.why("write to", net.ErrClosed))
 	}
 	return nil
 }
@@ -153,24 +121,23 @@ func (c *conn) pinged(data string) error {
 	return nil // what is wrong with writing is for those who write
 }
 
-func (c *conn) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
+func (c *conn) why(op string, err error) error { return (*line)(c).Why(op, err) }
+func (c *conn) label(what string) string       { return (*line)(c).Label(what) }
+
+// line is a conn as its owner's reader sees it.
+type line conn
+
+func (l *line) Close() error { return (*conn)(l).Close() }
+
+func (l *line) Label(what string) string {
+	return name + " " + what + " " + l.wire.RemoteAddr().String()
 }
 
-// failed contains a panic: of the sink, for the most part, on what the remote sent.
-func (c *conn) failed(pe *actors.PanicError) {
-	c.mu.Lock()
-	if c.bug == nil {
-		c.bug = pe
+// Why leaves a bug of ours what it is.
+func (l *line) Why(op string, err error) error {
+	var pe *actors.PanicError
+	if errors.As(err, &pe) {
+		return err
 	}
-	c.mu.Unlock()
-	_ = c.Close()
+	return fail(origin(err), op, l.ends.Remote, err)
 }
-
-// pump is the name of a goroutine as the runtime shows it.
-func (c *conn) pump(what string) string { return "ws " + what + " " + c.wire.RemoteAddr().String() }
-
-// ignore is for pumps that bring the news of a panic: who panics on it is beyond help.
-func ignore(*actors.PanicError) {}

@@ -1,8 +1,6 @@
 package websocket
 
 import (
-	"errors"
-	"io"
 	"net"
 
 	"github.com/gorilla/websocket"
@@ -16,13 +14,7 @@ func (c *conn) TryWrite(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	c.mu.Lock()
-	draining, err := c.draining, c.dead()
-	c.mu.Unlock()
-	switch {
-	case draining:
-		panic("websocket: TryWrite during a Drain")
-	case err != nil:
+	if err := c.owner.Writable(); err != nil {
 		return 0, err
 	}
 	total := 0
@@ -51,105 +43,76 @@ func (c *conn) frame(p []byte) (int, error) {
 	return n, c.ws.WriteMessage(websocket.BinaryMessage, p[:n])
 }
 
-// dead is why nothing can be written, as far as that is known without trying. It is called with
-// mu held. After a goodbye nothing may be sent: RFC 6455 section 5.5.1.
-func (c *conn) dead() error {
-	switch {
-	case c.closed:
-		return c.end("write to", net.ErrClosed)
-	case c.over && errors.Is(c.why, io.EOF):
-		return c.end("write to", errRemoteClosed)
-	case c.over:
-		return c.why
-	}
-	return nil
-}
-
 // Drain implements conduit.Raw. There must be a sink to tell.
 func (c *conn) Drain(p []byte) {
-	c.mu.Lock()
-	switch {
-	case c.sink == nil:
-		c.mu.Unlock()
-		panic("websocket: Drain before Bind")
-	case c.draining:
-		c.mu.Unlock()
-		panic("websocket: Drain during a Drain")
-	}
-	c.draining, c.rest = true, p
-	c.drain++
-	id, err := c.drain, c.dead()
-	c.mu.Unlock()
+	id := c.begin(p)
+	err := c.owner.Dead()
 	if err == nil {
 		if err = c.queue.failure(); err != nil {
 			err = c.writeEnd(err)
 		}
 	}
 	if err != nil {
-		c.rt.Pump(c.pump("drain"), func() { c.drained(id, err) }, ignore)
+		c.owner.DrainedLater(id, err)
 		return
 	}
 	c.queue.wake()
 }
 
-// refill is called by the queue's pump when all is written: the next piece of a Drain is framed, or
-// its end is told.
-func (c *conn) refill() bool {
-	c.mu.Lock()
-	draining, id, rest := c.draining, c.drain, c.rest
-	c.mu.Unlock()
-	if !draining {
-		return false
-	}
-	if len(rest) == 0 {
-		return c.drained(id, nil)
-	}
-	n, err := c.frame(rest)
-	if err != nil {
-		return c.drained(id, c.writeEnd(err))
-	}
+// begin is one step for those who close at the same time.
+func (c *conn) begin(p []byte) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.drain == id && c.rest != nil {
-		if c.rest = rest[n:]; len(c.rest) == 0 {
-			c.rest = nil
-		}
-	}
-	return n > 0
+	c.drain = c.owner.Drain()
+	c.rest = p
+	return c.drain
 }
 
-// drained answers a Drain, unless that has happened.
-func (c *conn) drained(id int, err error) bool {
-	c.deliver.Lock()
-	defer c.deliver.Unlock()
+// refill is called by the queue's pump when all is written: the next piece of a Drain is framed, or
+// its end is told. It says whether it has done anything.
+func (c *conn) refill() bool {
+	id, left, n, err := c.frameRest()
+	switch {
+	case err != nil:
+		err = c.writeEnd(err)
+	case left > 0:
+		return n > 0
+	case c.owner.Closed():
+		err = c.why("write to", net.ErrClosed) // Close has dropped the rest
+	}
+	return c.owner.Drained(id, err)
+}
+
+// frameRest queues n of the left bytes of a Drain. Close waits for it: what is framed is the owner's
+// until Drained.
+func (c *conn) frameRest() (id, left, n int, err error) {
 	c.mu.Lock()
-	if !c.draining || c.drain != id {
-		c.mu.Unlock()
-		return false
+	defer c.mu.Unlock()
+	id, left = c.drain, len(c.rest)
+	if left > 0 {
+		n, err = c.frame(c.rest)
 	}
-	if err == nil && c.closed {
-		err = c.end("write to", net.ErrClosed) // the rest was dropped
+	if c.rest = c.rest[n:]; err != nil || n == left {
+		c.rest = nil
 	}
-	c.draining, c.rest = false, nil // the sink may write again in Drained
-	s := c.sink
-	c.mu.Unlock()
-	s.Drained(err)
-	return true
+	return id, left, n, err
+}
+
+// last is the number of the last Drain.
+func (c *conn) last() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.drain
 }
 
 // writerLost is called by the queue's pump when it can write no more.
 func (c *conn) writerLost(err error) {
-	c.mu.Lock()
-	id := c.drain
-	c.mu.Unlock()
-	c.drained(id, c.writeEnd(err))
+	c.owner.Drained(c.last(), c.writeEnd(err))
 }
 
 // writerPanicked contains a panic in the queue's pump, for the most part of the sink's in Drained.
 func (c *conn) writerPanicked(pe *actors.PanicError) {
-	c.mu.Lock()
-	id := c.drain
-	c.mu.Unlock()
-	c.failed(pe)
-	c.rt.Pump(c.pump("drain"), func() { c.drained(id, pe) }, ignore)
+	id := c.last()
+	c.owner.Failed(pe)
+	c.owner.DrainedLater(id, pe)
 }

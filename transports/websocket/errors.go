@@ -8,7 +8,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
@@ -31,11 +30,10 @@ var (
 	// ErrRefused: the answer to our request is none to a WebSocket's.
 	ErrRefused = errors.New("no WebSocket is served there")
 
-	errHeader       = errors.New("an HTTP header is too long")
-	errExtension    = errors.New("the answer has an extension that was not asked for")
-	errRemoteClosed = errors.New("the remote has closed the connection")
-	errGoodbye      = errors.New("the remote has closed the connection with code")
-	errQueueFull    = errors.New("the write queue is full")
+	errHeader    = errors.New("an HTTP header is too long")
+	errExtension = errors.New("the answer has an extension that was not asked for")
+	errGoodbye   = errors.New("the remote has closed the connection with code")
+	errQueueFull = errors.New("the write queue is full")
 )
 
 // fail wraps err. What net adds around a system call's error says again what op and addr say.
@@ -47,36 +45,27 @@ func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
 	return &Error{Transport: name, Origin: o, Op: op, Addr: addr, Err: err}
 }
 
-// end is why a connection's bytes stopped. A bug of ours stays what it is.
-func (c *conn) end(op string, err error) error {
-	var pe *actors.PanicError
-	if errors.As(err, &pe) {
-		return err
-	}
-	return fail(origin(err), op, c.ends.Remote, err)
-}
-
 // readEnd is why reading has stopped: io.EOF if the remote has said goodbye. The end of the socket
 // alone says nothing: a remote that crashed looks like that too.
 func (c *conn) readEnd(err error) error {
 	const op = "read from"
 	var ce *websocket.CloseError
 	switch {
-	case c.isClosed():
-		return c.end(op, net.ErrClosed)
+	case c.owner.Closed():
+		return c.why(op, net.ErrClosed)
 	case c.wire.readErr != nil && !errors.Is(c.wire.readErr, io.EOF):
-		return c.end(op, c.wire.readErr) // the library keeps nothing of it but the text
+		return c.why(op, c.wire.readErr) // the library keeps nothing of it but the text
 	case !errors.As(err, &ce):
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return c.end(op, err)
+		return c.why(op, err)
 	}
 	switch ce.Code {
 	case websocket.CloseNormalClosure, websocket.CloseGoingAway, websocket.CloseNoStatusReceived:
 		return io.EOF
 	case websocket.CloseAbnormalClosure:
-		return c.end(op, io.ErrUnexpectedEOF)
+		return c.why(op, io.ErrUnexpectedEOF)
 	}
 	// What the remote says of it is for people to see.
 	return fail(fault.Remote, op, c.ends.Remote, fmt.Errorf("%w %d %q", errGoodbye, ce.Code, ce.Text))
@@ -86,15 +75,15 @@ func (c *conn) readEnd(err error) error {
 func (c *conn) writeEnd(err error) error {
 	const op = "write to"
 	switch {
-	case c.isClosed():
-		return c.end(op, net.ErrClosed)
+	case c.owner.Closed():
+		return c.why(op, net.ErrClosed)
 	case errors.Is(err, websocket.ErrCloseSent):
-		return fail(fault.Remote, op, c.ends.Remote, errRemoteClosed)
+		return fail(fault.Remote, op, c.ends.Remote, sockets.ErrRemoteClosed)
 	}
 	if first := c.queue.failure(); first != nil {
 		err = first // the library keeps nothing of it but the text
 	}
-	return c.end(op, err)
+	return c.why(op, err)
 }
 
 // origin tells what this machine refuses from what the other end or the network does.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
-	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -450,36 +449,5 @@ func TestCloseSaysGoodbyeBehindTheBytes(t *testing.T) {
 	}
 	if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseNormalClosure) {
 		t.Errorf("the remote is told %v", err)
-	}
-}
-
-// panicky is an owner with a bug in Accepted.
-type panicky struct {
-	transporttest.Acceptor
-	got conduit.Conduit
-}
-
-func (p *panicky) Accepted(c conduit.Conduit) {
-	p.got = c
-	panic("a bug in the owner")
-}
-
-func TestAPanicOfTheOwnerFailsTheListenerAndClosesTheConnection(t *testing.T) {
-	p := &panicky{}
-	tr := New(transporttest.Runtime(t), Config{})
-	l, err := tr.Listen(anyPort, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := transporttest.Dial(t.Context(), tr, l.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Abandon()
-	s := &transporttest.Sink{}
-	c.Raw.Bind(s, 1)
-	s.WaitEnded(t, "the dialler sees the end")
-	if err := p.WaitFailed(t); !strings.Contains(err.Error(), "a bug in the owner") {
-		t.Errorf("Failed(%v)", err)
 	}
 }

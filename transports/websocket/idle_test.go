@@ -36,17 +36,16 @@ func idleCost(tb testing.TB, cfg Config, at ma.Multiaddr, n int) (bytes, gorouti
 		}
 		in := acc.Next(tb, i)
 		ends = append(ends, c, in)
-		sinks := []*counter{{c: c.Raw, want: 100, done: make(chan struct{}, 1)}, {c: in.Raw, want: 100, done: make(chan struct{}, 1)}}
-		for _, s := range sinks {
-			s.c.Bind(s, 1)
-		}
-		for _, s := range sinks {
-			if n, err := s.c.TryWrite(make([]byte, 100)); n != 100 || err != nil {
+		one, other := transporttest.NewCounter(c.Raw, 100), transporttest.NewCounter(in.Raw, 100)
+		c.Raw.Bind(one, 1)
+		in.Raw.Bind(other, 1)
+		for _, end := range []conduit.Conduit{c, in} {
+			if n, err := end.Raw.TryWrite(make([]byte, 100)); n != 100 || err != nil {
 				tb.Fatal(n, err)
 			}
 		}
-		<-sinks[0].done
-		<-sinks[1].done
+		<-one.Done
+		<-other.Done
 	}
 	alone := transporttest.Goroutines()
 	connect(0) // pools, and what is made once

@@ -6,6 +6,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 const (
@@ -26,9 +27,9 @@ const (
 type queue struct {
 	rt     *actors.Runtime
 	label  string
-	nc     net.Conn // TCP, or TLS over it
-	raw    net.Conn // the socket
-	direct *direct  // nil: only the pump writes
+	nc     net.Conn        // TCP, or TLS over it
+	raw    net.Conn        // the socket
+	direct *sockets.Writer // nil: only the pump writes
 
 	// refill is called by the pump when all is written. It may add, and says whether it has done
 	// anything.
@@ -112,7 +113,7 @@ func (q *queue) flush() error {
 		return nil
 	}
 	if q.out != nil && q.direct != nil {
-		n, err := q.direct.write(q.out.B)
+		n, err := q.direct.TryWrite(q.out.B)
 		if err != nil {
 			q.fail(err)
 			return err

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"github.com/troupe-p2p/troupe/addrs"
 )
 
 // slots bounds the handshakes that are under way. A full house is no reason to keep an honest remote
@@ -79,25 +81,11 @@ func (s *slots) close(of *listener) {
 	}
 }
 
-// The networks that count as one remote: what a customer of a provider is usually given.
-const (
-	network4 = 24
-	network6 = 56
-)
-
+// networkOf is who counts as one remote.
 func networkOf(a net.Addr) netip.Prefix {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := network6
-	if ip.Is4() {
-		bits = network4
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
+	return addrs.LimitPrefix(tcp.AddrPort().Addr())
 }

@@ -93,7 +93,7 @@ func plays(tb testing.TB, tr *Transport, dialled bool, frames []byte) (*conn, *t
 func readAll(c *conn, size int) ([]byte, error) {
 	var all []byte
 	for {
-		b, err := c.next(size)
+		b, err := (*line)(c).Next(size)
 		if err != nil {
 			return all, err
 		}

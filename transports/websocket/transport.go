@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -58,61 +57,22 @@ func (t *Transport) CanListen(a ma.Multiaddr) bool {
 // Dial implements conduit.Transport. The remote's identity is not known to WebSocket, and a
 // certificate's is not that of a peer: expect is for those who secure the connection.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, _ identity.ID, done func(conduit.Conduit, error)) {
-	var c *conn
-	told := false
-	label := "ws dial " + a.String()
-	t.rt.Pump(label, func() {
-		var err error
-		c, err = t.dial(ctx, a)
-		told = true
+	sockets.Dial(t.rt, name+" dial "+a.String(), func() (conduit.Raw, error) {
+		to, err := parse(a)
 		if err != nil {
-			done(conduit.Conduit{}, err)
-			return
+			return nil, fail(fault.Local, "dial", a, err)
 		}
-		done(conduit.Conduit{Raw: c}, nil)
-	}, func(pe *actors.PanicError) {
-		if c != nil {
-			_ = c.Close()
+		c, o, err := sockets.Connect(ctx, t.cfg.DialTimeout, func(ctx context.Context) (*conn, error) { return t.connect(ctx, to) })
+		if err != nil {
+			return nil, fail(o, "dial", a, err)
 		}
-		if !told {
-			t.rt.Pump(label, func() { done(conduit.Conduit{}, pe) }, ignore)
-		}
-	})
-}
-
-func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (*conn, error) {
-	to, err := parse(a)
-	if err != nil {
-		return nil, fail(fault.Local, "dial", a, err)
-	}
-	limit := time.Now().Add(t.cfg.DialTimeout)
-	theirs, ok := ctx.Deadline()
-	callers := ok && theirs.Before(limit) // it is the caller's deadline that comes first
-	within, cancel := context.WithDeadline(ctx, limit)
-	defer cancel()
-	c, err := t.connect(within, to)
-	switch {
-	case ctx.Err() != nil:
-		if err == nil {
-			_ = c.Close()
-		}
-		return nil, fail(fault.Local, "dial", a, fault.Canceled(ctx))
-	case err == nil:
 		return c, nil
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), within.Err() != nil:
-		if callers { // the poller's clock was faster than the context's
-			return nil, fail(fault.Local, "dial", a, context.DeadlineExceeded)
-		}
-		return nil, fail(fault.Remote, "dial", a, sockets.NoAnswer(t.cfg.DialTimeout))
-	}
-	return nil, fail(origin(err), "dial", a, err)
+	}, done)
 }
 
 // connect does what takes time: TCP, TLS, HTTP. The end of ctx ends all of it.
 func (t *Transport) connect(ctx context.Context, to target) (*conn, error) {
-	d := net.Dialer{KeepAliveConfig: sockets.KeepAlive(t.cfg.KeepAlive)}
-	d.SetMultipathTCP(false)
-	nc, err := d.DialContext(ctx, to.network, to.address)
+	nc, err := sockets.DialTCP(ctx, to.network, to.address, t.cfg.KeepAlive)
 	if err != nil {
 		return nil, err
 	}

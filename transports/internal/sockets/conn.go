@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -31,50 +31,28 @@ type ConnConfig struct {
 	Portable bool
 }
 
-// Conn is one connection: a Raw conduit over a stream socket. Whoever bound a Sink last owns it.
+// Conn is one connection: a Raw conduit over a stream socket.
 //
-//	read    pump: wait for a credit -> wait for bytes -> borrow a buffer -> read -> Sink.Offer
+//	read    wait for bytes -> borrow a buffer -> read
 //	write   TryWrite: one non-blocking write on the caller's goroutine
 //	drain   pump: write, wait until writable, write ... -> Sink.Drained, and the pump ends
 //
-// What a Sink can rely on, beside the contract of package conduit:
-//
-//   - Its methods run one at a time, whichever pump they come from.
-//   - No Offer begins after Close has returned, but for one that was on its way already when
-//     Close was called on another goroutine.
-//   - Each Drain is answered by one Drained, also after Close.
-//   - Each Bind is answered by one Ended once nothing more comes, even if the connection had
-//     ended before the Bind: an owner that takes a dead connection over learns of it.
-//   - Ended(io.EOF) ends one direction only: the remote can still be written to until Close.
-//     After any other end too the descriptor is held until the owner calls Close.
+// Ended(io.EOF) ends one direction only: the remote can still be written to until Close. After any
+// other end too the descriptor is held until the owner calls Close.
 type Conn struct {
-	rt   *actors.Runtime
-	nc   net.Conn
-	sock sock
-	ends conduit.Endpoints
-	most int // bytes of one read
+	rt    *actors.Runtime
+	nc    net.Conn
+	sock  sock
+	ends  conduit.Endpoints
+	owner Owner
+	// drainer is the pump's name, once there was one: a bulk stream drains at each write.
+	drainer string
+	lost    atomic.Bool // a write has failed
 
 	rests *Rests
-
-	// deliver is held while a method of the sink runs, so that reader and drainer take turns.
-	// Nothing that a sink may call takes it.
-	deliver sync.Mutex
-
-	mu       sync.Mutex
-	wake     sync.Cond // of mu: credits were granted, or the conn was closed
-	sink     conduit.Sink
-	credits  int
-	why      error // set with over
-	reading  bool  // the reader was started
-	over     bool  // the reader has ended
-	told     bool  // the present sink knows
-	draining bool
-	drainer  string // the pump's name, once there was one: a bulk stream drains at each write
-	closed   bool
-	awake    bool               // rests knows of the reader
-	reads    uint32             // that brought something
-	seen     uint32             // of them, by rests
-	bug      *actors.PanicError // of the sink or of us: the better reason for the end
+	awake atomic.Bool   // rests knows of the reader
+	reads atomic.Uint32 // that brought something
+	seen  uint32        // of them, by rests
 }
 
 var (
@@ -92,10 +70,8 @@ func NewConn(nc net.Conn, cfg ConnConfig) (*Conn, error) {
 		_ = nc.Close()
 		return nil, err
 	}
-	c := &Conn{
-		rt: cfg.Runtime, nc: nc, sock: s, ends: cfg.Ends, most: cfg.ReadBuffer, rests: cfg.Rests,
-	}
-	c.wake.L = &c.mu
+	c := &Conn{rt: cfg.Runtime, nc: nc, sock: s, ends: cfg.Ends, rests: cfg.Rests}
+	c.owner.Init(cfg.Runtime, (*line)(c), cfg.ReadBuffer, false)
 	return c, nil
 }
 
@@ -109,28 +85,10 @@ func (c *Conn) Rests() *Rests { return c.rests }
 func (c *Conn) Endpoints() conduit.Endpoints { return c.ends }
 
 // Bind implements conduit.Raw.
-func (c *Conn) Bind(s conduit.Sink, credits int) {
-	c.mu.Lock()
-	c.sink, c.credits, c.told = s, max(credits, 1), false
-	start, late := !c.reading, c.over
-	c.reading = true
-	c.mu.Unlock()
-	c.wake.Signal()
-	switch {
-	case start:
-		c.rt.Pump(c.pump("read"), c.read, c.readerFailed)
-	case late:
-		c.rt.Pump(c.pump("end"), c.tell, ignore)
-	}
-}
+func (c *Conn) Bind(s conduit.Sink, credits int) { c.owner.Bind(s, credits) }
 
 // More implements conduit.Raw.
-func (c *Conn) More() {
-	c.mu.Lock()
-	c.credits++
-	c.mu.Unlock()
-	c.wake.Signal()
-}
+func (c *Conn) More() { c.owner.More() }
 
 // Close implements conduit.Raw. What the kernel has taken for sending is still sent, unless
 // there are bytes that nobody has read: then the remote sees a reset.
@@ -141,14 +99,9 @@ func (c *Conn) Close() error { return c.close(false) }
 func (c *Conn) Reset() error { return c.close(true) }
 
 func (c *Conn) close(reset bool) error {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
+	if !c.owner.Shut() {
 		return nil
 	}
-	c.closed = true
-	c.mu.Unlock()
-	c.wake.Signal()
 	nc := c.nc
 	if reset {
 		nc = innermost(nc)
@@ -158,15 +111,18 @@ func (c *Conn) close(reset bool) error {
 	}
 	if _, ok := nc.(Socket); !ok {
 		// It may have words of its own for the end, and wait until they are said.
-		c.rt.Pump(c.pump("close"), func() { _ = nc.Close() }, ignore)
+		c.rt.Pump(c.label("close"), func() { _ = nc.Close() }, ignore)
 		return nil
 	}
 	// This waits for a read or write that is inside its system call. None of them waits there.
 	if err := nc.Close(); err != nil {
-		return c.end("close", err)
+		return c.why("close", err)
 	}
 	return nil
 }
+
+func (c *Conn) why(op string, err error) error { return (*line)(c).Why(op, err) }
+func (c *Conn) label(what string) string       { return (*line)(c).Label(what) }
 
 // innermost is what a connection like that of crypto/tls lies over.
 func innermost(nc net.Conn) net.Conn {
@@ -179,33 +135,26 @@ func innermost(nc net.Conn) net.Conn {
 	}
 }
 
-// failed contains a panic: of the sink, for the most part, on what the remote sent.
-func (c *Conn) failed(pe *actors.PanicError) {
-	c.mu.Lock()
-	if c.bug == nil {
-		c.bug = pe
-	}
-	c.mu.Unlock()
-	_ = c.Close()
-}
+// line is a Conn as its owner's reader sees it.
+type line Conn
 
-// pump is the name of a goroutine as the runtime shows it.
-func (c *Conn) pump(what string) string {
-	peer := c.nc.RemoteAddr().String()
+func (l *line) Close() error { return (*Conn)(l).Close() }
+
+func (l *line) Label(what string) string {
+	peer := l.nc.RemoteAddr().String()
 	if peer == "" || peer == "@" { // a Unix socket that was never bound
-		peer = c.ends.Remote.String()
+		peer = l.ends.Remote.String()
 	}
-	return c.ends.Transport + " " + what + " " + peer
+	return l.ends.Transport + " " + what + " " + peer
 }
 
-// end is why a connection's bytes stopped. The orderly end stays io.EOF, a bug of ours stays
-// what it is.
-func (c *Conn) end(op string, err error) error {
+// Why leaves the orderly end io.EOF, and a bug of ours what it is.
+func (l *line) Why(op string, err error) error {
 	var pe *actors.PanicError
 	if errors.Is(err, io.EOF) || errors.As(err, &pe) {
 		return err
 	}
-	return Fail(c.ends.Transport, OriginOf(err), op, c.ends.Remote, err)
+	return Fail(l.ends.Transport, OriginOf(err), op, l.ends.Remote, err)
 }
 
 // Fail wraps err. What net adds around a system call's error says again what op and addr say.

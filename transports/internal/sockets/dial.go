@@ -3,7 +3,7 @@ package sockets
 import (
 	"context"
 	"errors"
-	"net"
+	"io"
 	"os"
 	"time"
 
@@ -37,26 +37,27 @@ func Dial(rt *actors.Runtime, label string, dial func() (conduit.Raw, error), do
 }
 
 // Connect runs dial for at most a while, and no longer than ctx lasts. It says whose fault a failure is.
-func Connect(ctx context.Context, while time.Duration, dial func(context.Context) (net.Conn, error)) (net.Conn, fault.Origin, error) {
+func Connect[C io.Closer](ctx context.Context, while time.Duration, dial func(context.Context) (C, error)) (C, fault.Origin, error) {
+	var none C
 	limit := time.Now().Add(while)
 	theirs, ok := ctx.Deadline()
 	callers := ok && theirs.Before(limit) // it is the caller's deadline that comes first
 	within, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
-	nc, err := dial(within)
+	c, err := dial(within)
 	switch {
 	case ctx.Err() != nil:
 		if err == nil {
-			_ = nc.Close()
+			_ = c.Close()
 		}
-		return nil, fault.Local, fault.Canceled(ctx)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return none, fault.Local, fault.Canceled(ctx)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), err != nil && within.Err() != nil:
 		if callers { // the poller's clock was faster than the context's
-			return nil, fault.Local, context.DeadlineExceeded
+			return none, fault.Local, context.DeadlineExceeded
 		}
-		return nil, fault.Remote, NoAnswer(while)
+		return none, fault.Remote, NoAnswer(while)
 	case err != nil:
-		return nil, OriginOf(err), err
+		return none, OriginOf(err), err
 	}
-	return nc, 0, nil
+	return c, 0, nil
 }

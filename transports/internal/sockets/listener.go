@@ -19,18 +19,24 @@ type Listener[C net.Conn] struct {
 	At        ma.Multiaddr
 	Sink      conduit.AcceptSink
 	Accept    func() (C, error)
-	Conduit   func(C) (*Conn, error) // or closes what it gets
-	Free      func() error           // ends Accept and frees the address
+	// Took gets each connection, in the pump. What it hands to Give is closed if the sink panics.
+	Took func(C)
+	Free func() error // ends Accept and frees the address
 
 	mu     sync.Mutex
 	stop   chan struct{} // closed by Close
 	closed bool
 
-	fresh *Conn // pump: accepted, not handed over yet
+	fresh conduit.Raw // pump: accepted, not handed over yet
 }
 
 // Start begins to accept.
 func (l *Listener[C]) Start() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	l.stop = make(chan struct{})
 	l.Runtime.Pump(l.pump(), l.run, l.panicked)
 }
@@ -51,6 +57,13 @@ func (l *Listener[C]) Close() error {
 	return nil
 }
 
+// Closed says that it does not accept any more.
+func (l *Listener[C]) Closed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 // shut reports whether the listener was open.
 func (l *Listener[C]) shut() bool {
 	l.mu.Lock()
@@ -59,13 +72,15 @@ func (l *Listener[C]) shut() bool {
 		return false
 	}
 	l.closed = true
-	close(l.stop)
+	if l.stop != nil {
+		close(l.stop)
+	}
 	return true
 }
 
 func (l *Listener[C]) run() {
 	err := Accepting[C]{
-		Accept: l.Accept, Now: l.Runtime.Now, Stop: l.stop, Took: l.took,
+		Accept: l.Accept, Now: l.Runtime.Now, Stop: l.stop, Took: l.Took,
 		Degraded: func(err error) { l.Sink.Degraded(Fail(l.Transport, OriginOf(err), "accept on", l.At, err)) },
 	}.Run()
 	if err != nil {
@@ -73,11 +88,8 @@ func (l *Listener[C]) run() {
 	}
 }
 
-func (l *Listener[C]) took(nc C) {
-	c, err := l.Conduit(nc)
-	if err != nil {
-		return // it is gone already
-	}
+// Give hands a connection over. It is for Took.
+func (l *Listener[C]) Give(c conduit.Raw) {
 	l.fresh = c
 	l.Sink.Accepted(conduit.Conduit{Raw: c})
 	l.fresh = nil
@@ -100,5 +112,10 @@ func (l *Listener[C]) panicked(pe *actors.PanicError) {
 	if l.fresh != nil {
 		_ = l.fresh.Close()
 	}
+	l.Broke(pe)
+}
+
+// Broke closes the listener because its owner has panicked on another goroutine than the pump.
+func (l *Listener[C]) Broke(pe *actors.PanicError) {
 	l.Runtime.Pump(l.pump(), func() { l.failed(pe) }, ignore)
 }

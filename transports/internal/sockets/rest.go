@@ -64,30 +64,22 @@ func (r *Rests) Look() {
 // busy says that the reader has brought something since the last time it was asked. If it has not,
 // it is told to rest.
 func (c *Conn) busy() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.over {
+	if c.owner.done() {
 		return false
 	}
-	if c.reads != c.seen {
-		c.seen = c.reads
+	if reads := c.reads.Load(); reads != c.seen {
+		c.seen = reads
 		return true
 	}
-	c.awake = false
-	// Wakes it up in the middle of its wait; see restart. What comes at the same moment is read by it
-	// or by its successor.
+	c.awake.Store(false)
+	// Wakes it up in the middle of its wait; see line.Next. What comes at the same moment is read by
+	// it or by its successor.
 	_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 	return false
 }
 
 // toRest says that err is no end of the connection.
 func toRest(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
-
-// restart goes on with a reader on a fresh goroutine.
-func (c *Conn) restart() {
-	_ = c.nc.SetReadDeadline(time.Time{}) // it fails if the connection is gone; so will the read
-	c.rt.Pump(c.pump("read"), c.read, c.readerFailed)
-}
 
 // Awake is how many connections are looked after.
 func (r *Rests) Awake() int {

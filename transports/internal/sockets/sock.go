@@ -19,6 +19,10 @@ type sock interface {
 	drain(p []byte) error
 }
 
+// errHungUp of a sock's read: the remote has closed both directions, and the system does not say
+// whether it has read all that was sent to it.
+var errHungUp = errors.New("the remote has hung up")
+
 // waitingSock is for systems on which a socket cannot be asked whether it is ready: a read holds
 // its buffer while it waits, and every write is a drain.
 type waitingSock struct{ nc net.Conn }

@@ -15,7 +15,6 @@ import (
 // or a write. RawConn wakes a callback on the edge of readiness only, so each of them tries
 // first and waits (by returning false) only after EAGAIN.
 type readySock struct {
-	raw syscall.RawConn
 	end func(fd uintptr) error // what the end of the stream means
 
 	// of read
@@ -24,20 +23,16 @@ type readySock struct {
 	in       *buf.Buf
 	inErr    error
 
-	// of tryWrite and drain
-	writable  func(fd uintptr) bool
+	Writer
 	drainable func(fd uintptr) bool
-	out       []byte
-	outErr    error
 }
 
 func newSock(nc Socket) (sock, error) {
-	raw, err := nc.SyscallConn()
-	if err != nil {
+	s := &readySock{end: endOf(nc)}
+	if err := s.Writer.init(nc); err != nil {
 		return nil, err
 	}
-	s := &readySock{raw: raw, end: endOf(nc)}
-	s.readable, s.writable, s.drainable = s.onReadable, s.onWritable, s.onDrainable
+	s.readable, s.drainable = s.onReadable, s.onDrainable
 	return s, nil
 }
 
@@ -76,12 +71,21 @@ func (s *readySock) onReadable(fd uintptr) bool {
 	}
 }
 
-// endOf is how to tell what the end of a stream means. A Unix socket reports a reset to its reader.
+// endOf is how to tell what the end of a stream means.
 func endOf(nc Socket) func(fd uintptr) error {
 	if _, ok := nc.(*net.UnixConn); ok {
-		return func(uintptr) error { return io.EOF }
+		return endingUnix
 	}
 	return ending
+}
+
+// endingUnix tells the end of one direction from that of both, after which a write of nothing fails
+// too. The name of the peer stays.
+func endingUnix(fd uintptr) error {
+	if _, err := syscall.Write(int(fd), nil); err == syscall.EPIPE {
+		return errHungUp
+	}
+	return io.EOF
 }
 
 // ending tells an orderly end from a reset. A kernel reports a reset to one call only; if that
@@ -106,23 +110,7 @@ func endingOf(nc Socket) error {
 	return end
 }
 
-func (s *readySock) tryWrite(p []byte) (int, error) {
-	s.out, s.outErr = p, nil
-	err := s.raw.Write(s.writable)
-	n := len(p) - len(s.out)
-	s.out = nil
-	if err == nil {
-		err = s.outErr
-	}
-	return n, err
-}
-
-// onWritable does not try again after a write that took less than it was given: that is how a
-// full socket answers.
-func (s *readySock) onWritable(fd uintptr) bool {
-	_ = s.write(fd)
-	return true
-}
+func (s *readySock) tryWrite(p []byte) (int, error) { return s.TryWrite(p) }
 
 func (s *readySock) drain(p []byte) error {
 	s.out, s.outErr = p, nil
@@ -141,22 +129,4 @@ func (s *readySock) onDrainable(fd uintptr) bool {
 		}
 	}
 	return true
-}
-
-// write writes once; false means that the socket was full.
-func (s *readySock) write(fd uintptr) bool {
-	for {
-		n, err := syscall.Write(int(fd), s.out)
-		switch err {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return false
-		case nil:
-			s.out = s.out[n:]
-		default:
-			s.outErr = err
-		}
-		return true
-	}
 }
