@@ -42,7 +42,7 @@ type watch struct {
 	in         *waits
 	since      int64
 	turn       uint32 // the turn under way; 0: none
-	sysSeq     uint32
+	taken      uint32
 	prev, next *watch
 }
 
@@ -71,7 +71,7 @@ func (r *reaper) watch(c *cell, in *waits) {
 		w = new(watch)
 	}
 	x.watch = w
-	*w = watch{c: c, in: in, since: r.rt.host.nano(), turn: c.turnNow(), sysSeq: c.sysSeq, prev: in.last}
+	*w = watch{c: c, in: in, since: r.rt.host.nano(), turn: c.turnNow(), taken: c.taken, prev: in.last}
 	if in.last != nil {
 		in.last.next = w
 	} else {
@@ -140,9 +140,8 @@ func (r *reaper) sweep(in *waits) {
 	}
 }
 
-// checkStuck looks at a stop that was posted stuckAfter ago, when seen.sysSeq system messages
-// had been taken. Between two messages a stop is always seen, so an actor that is in the same
-// turn as then and has taken no system message since is inside the same message.
+// checkStuck looks at a stop that was posted stuckAfter ago. Between two messages a stop is always
+// seen, so an actor that is in the same turn as then and has taken no message since is stuck.
 func (c *cell) checkStuck(seen watch) {
 	c.mu.Lock()
 	if c.dead {
@@ -163,7 +162,7 @@ func (c *cell) checkStuck(seen watch) {
 
 // within says that the actor has been inside one message since it was seen. It is called with mu held.
 func (c *cell) within(seen watch) bool {
-	return seen.turn != 0 && seen.turn == c.turnNow() && seen.sysSeq == c.sysSeq
+	return seen.turn != 0 && seen.turn == c.turnNow() && seen.taken == c.taken
 }
 
 // checkTurn is for an actor that is to stop when it has handled what waits in its control lane. One
@@ -194,7 +193,7 @@ func (c *cell) turnNow() uint32 {
 func (c *cell) moved() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sysSeq++
+	c.taken++
 	return !c.is(Abandoned)
 }
 

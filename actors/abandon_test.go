@@ -519,15 +519,12 @@ func TestAStopThatWasRefusedLeavesNothingWithTheReaper(t *testing.T) {
 		rt.sys.Root.Stop(r.PID())
 		k.Stop()
 	}
-	n := 0
-	for w := rt.reaper.stops.first; w != nil; w = w.next {
-		n++
-	}
+	n := watched(rt)
 	if n != 2 || k.c.sys.len() > 1001 {
 		t.Fatalf("%d entries for two actors", n)
 	}
 	h.settle()
-	if rt.reaper.stops.first != nil {
+	if watched(rt) > 0 {
 		t.Fatal("the reaper keeps the dead")
 	}
 	p := parent(t, rt, spec("p", nil), nil)
@@ -535,7 +532,7 @@ func TestAStopThatWasRefusedLeavesNothingWithTheReaper(t *testing.T) {
 	h.settle()
 	rt.sys.Root.Stop(k.PID()) // it is permanent and comes back
 	h.pass(2 * time.Second)
-	if !k.c.is(Alive) || rt.reaper.stops.first != nil || h.armed() > 0 {
+	if !k.c.is(Alive) || watched(rt) > 0 || h.armed() > 0 {
 		t.Fatalf("%v, %d timers", k.c.at(), h.armed())
 	}
 }

@@ -27,14 +27,7 @@ func TestBoundsHold(t *testing.T) {
 			})
 		},
 		"entries of one actor": func(t *testing.T, n int) int {
-			return flood(t, n+defaultData, StopActor, Ref[any].Send, func(c *cell) (k int) {
-				c.rt.reaper.mu.Lock()
-				defer c.rt.reaper.mu.Unlock()
-				for w := c.rt.reaper.stops.first; w != nil; w = w.next {
-					k++
-				}
-				return k
-			})
+			return flood(t, n+defaultData, StopActor, Ref[any].Send, func(c *cell) int { return watched(c.rt) })
 		},
 		"places that an empty lane keeps": func(_ *testing.T, n int) int {
 			var l lane

@@ -40,7 +40,7 @@ type cell struct {
 	seq    uint32        // order among siblings
 	inc    uint32        // turn: incarnation
 
-	sysSeq uint32 // mu: grows with every system message that is taken; see checkStuck
+	taken  uint32 // mu: grows with every message that a turn takes; see within
 	turns  uint32 // mu: grows with every turn
 	turnAt int64  // mu: when the actor was woken, or began its latest turn in a row
 	born   int64
@@ -210,9 +210,8 @@ func (c *cell) RegisterHandlers(inv actor.MessageInvoker, _ actor.Dispatcher) {
 // Start is called by the spawner after Started was posted, so that Started is always first.
 func (c *cell) Start() {
 	c.mu.Lock()
-	c.run, c.turnAt = runIdle, c.born
+	c.run, c.turnAt = runQueued, c.born
 	follows := c.pol.Follow && c.parent != nil && c.follow(c.parent.worker)
-	c.run = runQueued
 	c.mu.Unlock()
 	if follows || c.eager() {
 		return // the worker of its parent runs it, or Spawn does

@@ -105,18 +105,20 @@ const (
 func (c *cell) take() (any, takeKind) {
 	if !c.sys.empty() {
 		m := c.sys.pop()
-		c.sysSeq++
+		c.taken++
 		c.more = false
 		return m, takeSystem
 	}
 	if !c.susp && !c.dead {
 		if c.control.n > 0 {
 			m := c.control.pop(c.rt.host.nano)
+			c.taken++
 			c.more = c.control.sure() || c.data.sure()
 			return m, takeUser
 		}
 		if c.data.n > 0 {
 			m := c.data.pop(c.rt.host.nano)
+			c.taken++
 			c.more = c.data.sure()
 			return m, takeUser
 		}

@@ -158,7 +158,7 @@ func TestStopLaterStopsWhoDoesNotEndInTime(t *testing.T) {
 	if !a.Ended() || !c.Ended() {
 		t.Fatal("not stopped in time")
 	}
-	if rt.reaper.graces.first != nil || rt.reaper.stops.first != nil {
+	if watched(rt) > 0 {
 		t.Fatal("the reaper keeps the dead")
 	}
 	h.pass(time.Minute)
@@ -237,5 +237,50 @@ func TestStopAfterWaitsForATurnAndNotForAMessage(t *testing.T) {
 	q.c.mu.Unlock()
 	if asked || !again {
 		t.Error("one that waits for its turn was stopped, or forgotten")
+	}
+}
+
+// TestStopAfterWaitsForEveryMessageOfATurn: three messages of 60 ms each are not one of 180 ms.
+func TestStopAfterWaitsForEveryMessageOfATurn(t *testing.T) {
+	rt, h := standStill(t)
+	var c *cell
+	var seen watch
+	look := func() watch {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return watch{c: c, turn: c.turnNow(), taken: c.taken}
+	}
+	asked := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.asked
+	}
+	r := parent(t, rt, spec("r", nil), nil)
+	c = r.c
+	h.settle()
+	heard := 0
+	for range 3 {
+		_ = r.Control(do(func(actor.Context) {
+			if heard++; heard > 1 {
+				c.checkTurn(seen)
+			}
+			if asked() {
+				t.Errorf("stopped in message %d", heard)
+			}
+			seen = look()
+		}))
+	}
+	_ = r.Control(do(func(actor.Context) {
+		if now := look(); now.turn != seen.turn {
+			t.Fatal("not the same turn: the test proves nothing")
+		}
+		c.checkTurn(look())
+		if !asked() {
+			t.Error("one that stays inside of a message is not stopped")
+		}
+	}))
+	h.settle()
+	if heard != 3 {
+		t.Errorf("%d messages were heard", heard)
 	}
 }

@@ -261,3 +261,16 @@ func (q *sysQueue) len() (n int) {
 	q.each(func(any) { n++ })
 	return n
 }
+
+// watched is how many actors the reaper looks at, for whatever reason.
+func watched(rt *Runtime) (n int) {
+	r := &rt.reaper
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, in := range []*waits{&r.stops, &r.turns, &r.graces} {
+		for w := in.first; w != nil; w = w.next {
+			n++
+		}
+	}
+	return n
+}

@@ -263,7 +263,7 @@ func (w *world) end() {
 	if w.up != w.down {
 		t.Errorf("%d incarnations were started, %d told of their end", w.up, w.down)
 	}
-	if w.rt.reaper.stops.first != nil || len(w.rt.orphans)+len(w.rt.abandoned)+len(w.rt.strays)+len(w.rt.roots) > 0 {
+	if watched(w.rt) > 0 || len(w.rt.orphans)+len(w.rt.abandoned)+len(w.rt.strays)+len(w.rt.roots) > 0 {
 		t.Error("the runtime holds on to somebody")
 	}
 }

@@ -170,11 +170,9 @@ func TestChurnLeavesNothing(t *testing.T) {
 	if n > 3 { // the dead letter's, the event stream's, and p
 		t.Errorf("%d names in the registry", n)
 	}
-	rt.reaper.mu.Lock()
-	if rt.reaper.stops.first != nil {
+	if watched(rt) > 0 {
 		t.Error("the reaper keeps the dead")
 	}
-	rt.reaper.mu.Unlock()
 	closeClean(t, rt)
 	if !eventually(func() bool { return runtime.NumGoroutine() <= before }) {
 		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, strings.Join(leftGoroutines(), "\n\n"))
