@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"errors"
 	"io"
 	"syscall"
 	"time"
@@ -22,7 +23,7 @@ func (l *line) Next(size int) (*buf.Buf, error) {
 	case toRest(err):
 		_ = c.nc.SetReadDeadline(time.Time{}) // it fails if the connection is gone; so will the read
 		return nil, errRest
-	case err == errHungUp:
+	case errors.Is(err, errHungUp):
 		err = c.hungUp()
 	}
 	return nil, c.why("read from", err)

@@ -102,7 +102,7 @@ func (o *Owner) read() {
 	s := NewSizer(o.most)
 	for o.credit() {
 		b, err := o.line.Next(s.Size)
-		if err == errRest {
+		if errors.Is(err, errRest) {
 			o.start()
 			return
 		}
