@@ -283,6 +283,9 @@ func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 	case len(d.Failed) == 0:
 		e := ErrDialFailed.with(op, peer, d)
 		e.Origin, e.Next = OriginLocal, "see why no address was tried; Dial tries those that Open leaves alone after a failure"
+		if slices.ContainsFunc(d.Skipped, swallowed) {
+			e.Next = "see whether this network lets UDP or IPv6 through; DialAddr tries an address whatever is known"
+		}
 		return e
 	case slices.ContainsFunc(d.Failed, mismatch):
 		return ErrIdentityMismatch.with(op, peer, d)
@@ -292,6 +295,12 @@ func explainDial(op string, peer identity.ID, d *dialplan.Error) error {
 		e.Next = strangerAdvice
 	}
 	return e
+}
+
+// swallowed is an address that was left out because its class seems to lead nowhere.
+func swallowed(f dialplan.Skipped) bool {
+	var hole *dialplan.BlackHoleError
+	return errors.As(f.Err, &hole)
 }
 
 // isStranger says that the remote is not in our private network.

@@ -28,7 +28,8 @@ type Gater struct {
 	// Dial is asked before anything is sent to an address. peer is empty if whoever answers is
 	// welcome. What it refuses is no failure of the address: the next dial asks again.
 	Dial func(ctx context.Context, peer identity.ID, addr ma.Multiaddr) error
-	// Accept is asked about an inbound connection before anything is read from it or sent.
+	// Accept is asked about an inbound connection before anything of libp2p is read from it or sent: behind
+	// the HTTP upgrade of a WebSocket, and with QUIC behind the whole handshake, which comes with it.
 	Accept func(ctx context.Context, e Endpoints) error
 	// Secured is asked when a peer has proved who it is, in either direction.
 	Secured func(ctx context.Context, peer identity.ID, e Endpoints) error

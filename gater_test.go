@@ -252,7 +252,7 @@ func TestAHookThatHangsHoldsUpNobodyElse(t *testing.T) {
 	for _, hook := range []string{"Dial", "Secured", "Upgraded"} {
 		t.Run("outbound "+hook, func(t *testing.T) {
 			n := newNode(t, gater(hook, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }),
-				func(c *troupe.Config) { c.DialTimeout, c.UpgradeTimeout = time.Second, time.Second/2 })
+				func(c *troupe.Config) { c.DialTimeout = time.Second })
 			other := newNode(t)
 			_, err := n.DialAddr(bounded(t), addr(other))
 			wantError(t, err, troupe.ErrGated)

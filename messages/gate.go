@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -44,6 +45,15 @@ type Upgraded struct {
 
 // Discard implements actors.Discarder.
 func (m *Upgraded) Discard(error) { m.Link.Close() }
+
+// HookAsked says that an outbound upgrade waits for a hook of the program's, or with Hook "" that it
+// does not any more.
+type HookAsked struct {
+	Upgrader
+	ID   uint64
+	Hook string
+	Peer identity.ID
+}
 
 // UpgradeFailed is a handshake that failed; its conduit is closed.
 type UpgradeFailed struct {

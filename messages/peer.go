@@ -19,14 +19,23 @@ type ConnEnded struct {
 	Err    error
 }
 
+// Answer is what an attempt tells of the way to its address.
+type Answer uint8
+
+// The answers.
+const (
+	NoAnswer Answer = iota // nobody was heard of in time
+	Answered               // somebody was there, whatever came of it
+	NotAsked               // it was this machine that could not
+)
+
 // Dialled is the outcome of one attempt of a dial; Link is nil if Err is set.
 type Dialled struct {
 	Peer
 	Attempt uint64
 	Link    *Link
 	Err     error
-	// Reached says that somebody has answered at the address, whatever came of it.
-	Reached bool
+	Answer  Answer
 }
 
 // Discard implements actors.Discarder.

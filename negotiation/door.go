@@ -14,8 +14,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// Door is where inbound connections are counted by their address prefix: by the listeners, before any
-// byte is sent and before the gate has any work with them, until whoever holds them at last lets go of
+// Door is where inbound connections are counted by their address prefix: by the listeners, before
+// the gate has any work with them, until whoever holds them at last lets go of
 // them. It belongs to the node, has a lock, and outlives every actor that uses it.
 type Door struct {
 	now  func() time.Time
@@ -81,13 +81,6 @@ func (d *Door) take() (some []turned, more uint64) {
 	some, more = d.turned, d.more
 	d.turned, d.more, d.told = nil, 0, false
 	return some, more
-}
-
-// Held is how many connections a prefix has.
-func (d *Door) Held(p netip.Prefix) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.books.Held(p)
 }
 
 // lease is one connection's entry.

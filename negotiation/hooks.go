@@ -19,7 +19,7 @@ import (
 // each runs in a task of the one upgrade that it is about, which waits for it no longer than its own
 // deadline. A nil hook lets everybody in and costs nothing.
 type Hooks struct {
-	// Accept is asked about an inbound connection before anything is read or sent.
+	// Accept is asked about an inbound connection before its upgrade reads or sends anything.
 	Accept func(context.Context, conduit.Endpoints) error
 	// Secured is asked when the peer has proved who it is.
 	Secured func(context.Context, identity.ID, conduit.Endpoints) error
@@ -32,16 +32,31 @@ func (h *Hooks) any() bool { return h.Accept != nil || h.Secured != nil || h.Upg
 // answered is what a hook said.
 type answered struct {
 	upgradeMsg
-	hook string
-	err  error
+	err error
 }
 
 // ask runs a hook. Until it has answered the upgrade reads and writes nothing more.
 func (u *upgrader) ask(ctx actor.Context, hook string, f func(context.Context) error) {
 	u.hook = hook
+	u.tellHook()
 	u.asking = actors.StartTask(ctx, "gater "+hook, func(ctx context.Context) any {
-		return &answered{hook: hook, err: f(ctx)}
-	}, func(e *actors.PanicError) any { return &answered{hook: hook, err: e} })
+		return &answered{err: f(ctx)}
+	}, func(e *actors.PanicError) any { return &answered{err: e} })
+}
+
+// tellHook has a dial know whom it waits for: its own time may be over before ours.
+func (u *upgrader) tellHook() {
+	if u.job.Conduit.Endpoints().Direction == conduit.Outbound {
+		_ = u.job.To.Control(&messages.HookAsked{ID: u.job.ID, Hook: u.hook, Peer: u.peer()})
+	}
+}
+
+// peer is who has proved to be the remote.
+func (u *upgrader) peer() identity.ID {
+	if u.core == nil || u.core.Stage() < upgrade.Secured {
+		return ""
+	}
+	return u.core.Peer()
 }
 
 // askAgain asks the next hook that the upgrade has come to, if there is one.
@@ -69,6 +84,7 @@ func (u *upgrader) now(ctx actor.Context) time.Time { return actors.RuntimeOf(ct
 func (u *upgrader) answered(m *answered) error {
 	hook := u.hook
 	u.hook, u.asking = "", nil
+	u.tellHook()
 	if m.err != nil {
 		return u.gated(hook, m.err)
 	}
@@ -80,11 +96,7 @@ func (u *upgrader) answered(m *answered) error {
 
 func (u *upgrader) gated(hook string, err error) error {
 	ends := u.job.Conduit.Endpoints()
-	e := &messages.GatedError{Hook: hook, Direction: ends.Direction, Addr: ends.Remote, Err: err}
-	if u.core != nil && u.core.Stage() >= upgrade.Secured {
-		e.Peer = u.core.Peer()
-	}
-	return e
+	return &messages.GatedError{Hook: hook, Direction: ends.Direction, Peer: u.peer(), Addr: ends.Remote, Err: err}
 }
 
 // turnAway ends an upgrade that a hook has refused. Nothing more is sent, but for a connection that was
@@ -114,10 +126,17 @@ func connOf(l *messages.Link, now time.Time) *stream.Conn {
 type checker struct {
 	cfg  Config
 	job  Job
+	hook string // the one that is being asked
 	over bool
 }
 
-type lateHook struct{ upgradeMsg }
+type (
+	lateHook struct{ upgradeMsg }
+	hookNow  struct {
+		upgradeMsg
+		hook string
+	}
+)
 
 // Receive implements actor.Actor.
 func (c *checker) Receive(ctx actor.Context) {
@@ -131,43 +150,49 @@ func (c *checker) Receive(ctx actor.Context) {
 			timeout = upgrade.DefaultTimeout
 		}
 		actors.NewTimer(ctx, &lateHook{}).After(timeout)
-		h, l, now := c.cfg.Hooks, c.link(), actors.RuntimeOf(ctx).Now()
+		h, l, now, self := c.cfg.Hooks, c.link(), actors.RuntimeOf(ctx).Now(), actors.Self[upgradeMsg](ctx)
 		actors.StartTask(ctx, "gater", func(ctx context.Context) any {
-			return all(ctx, h, l, now)
-		}, func(e *actors.PanicError) any { return &answered{hook: "", err: e} })
+			return &answered{err: all(ctx, h, l, now, func(hook string) { _ = self.Control(&hookNow{hook: hook}) })}
+		}, func(e *actors.PanicError) any { return &answered{err: e} })
+	case *hookNow:
+		c.hook = m.hook
+		if l := c.link(); l.Endpoints.Direction == conduit.Outbound {
+			_ = c.job.To.Control(&messages.HookAsked{ID: c.job.ID, Hook: c.hook, Peer: l.Peer})
+		}
 	case *answered:
 		if m.err != nil {
-			c.end(ctx, m.hook, m.err)
+			c.end(ctx, m.err)
 			return
 		}
 		c.over = true
 		_ = c.job.To.Control(&messages.Upgraded{ID: c.job.ID, Link: c.link()})
 		ctx.Stop(ctx.Self())
 	case *lateHook:
-		c.end(ctx, "", messages.ErrHung)
+		c.end(ctx, messages.ErrHung)
 	case *actor.Stopping:
-		c.end(ctx, "", actors.ErrStopped)
+		c.end(ctx, actors.ErrStopped)
 	}
 }
 
-// all asks the hooks in order; the first that refuses has the say.
-func all(ctx context.Context, h Hooks, l *messages.Link, now time.Time) *answered {
+// all asks the hooks in order, and tells asked of each; the first that refuses has the say.
+func all(ctx context.Context, h Hooks, l *messages.Link, now time.Time, asked func(hook string)) error {
 	if h.Accept != nil && l.Endpoints.Direction == conduit.Inbound {
+		asked(messages.HookAccept)
 		if err := h.Accept(ctx, l.Endpoints); err != nil {
-			return &answered{hook: messages.HookAccept, err: err}
+			return err
 		}
 	}
 	if h.Secured != nil {
+		asked(messages.HookSecured)
 		if err := h.Secured(ctx, l.Peer, l.Endpoints); err != nil {
-			return &answered{hook: messages.HookSecured, err: err}
+			return err
 		}
 	}
 	if h.Upgraded != nil {
-		if err := h.Upgraded(ctx, connOf(l, now)); err != nil {
-			return &answered{hook: messages.HookUpgraded, err: err}
-		}
+		asked(messages.HookUpgraded)
+		return h.Upgraded(ctx, connOf(l, now))
 	}
-	return &answered{}
+	return nil
 }
 
 func (c *checker) link() *messages.Link {
@@ -175,16 +200,16 @@ func (c *checker) link() *messages.Link {
 	return &messages.Link{Endpoints: m.Endpoints(), Peer: m.Peer(), PublicKey: m.PublicKey(), Muxed: m, Lease: c.job.Lease}
 }
 
-func (c *checker) end(ctx actor.Context, hook string, err error) {
+// end closes the conduit. Its remote is told if a hook has refused it.
+func (c *checker) end(ctx actor.Context, err error) {
 	c.over = true
 	l := c.link()
-	if !errors.Is(err, actors.ErrStopped) {
-		if hook == "" {
-			hook = "hooks"
-		}
-		err = &messages.GatedError{Hook: hook, Direction: l.Endpoints.Direction, Peer: l.Peer, Addr: l.Endpoints.Remote, Err: err}
+	if errors.Is(err, actors.ErrStopped) {
+		conduit.Conduit{Muxed: c.job.Muxed}.Abandon()
+	} else {
+		err = &messages.GatedError{Hook: c.hook, Direction: l.Endpoints.Direction, Peer: l.Peer, Addr: l.Endpoints.Remote, Err: err}
+		_ = c.job.Muxed.Close(CodeGated, "refused")
 	}
-	_ = c.job.Muxed.Close(CodeGated, "refused")
 	messages.Release(c.job.Lease)
 	_ = c.job.To.Control(&messages.UpgradeFailed{ID: c.job.ID, Remote: l.Endpoints.Remote, Err: err})
 	if _, stopping := ctx.Message().(*actor.Stopping); !stopping {

@@ -49,12 +49,27 @@ func TestBlackHolesAreFoundAndGoneRound(t *testing.T) {
 	got, _ = w.dial(eve, udp(0))
 	a = next(t, "a probe", w.dials)
 	l, _ := link(eve, 2)
-	_ = a.ref.Send(&messages.Dialled{Attempt: a.job.Attempt, Link: l, Reached: true})
+	_ = a.ref.Send(&messages.Dialled{Attempt: a.job.Attempt, Link: l, Answer: messages.Answered})
 	if g := next(t, "connected", got); g.err != nil {
 		t.Fatal(g.err)
 	}
 	got, _ = w.dial(bob, udp(1))
 	next(t, "UDP is tried again", w.dials).fails(errRefused)
+	next(t, "the dial is over", got)
+}
+
+// TestOurOwnFaultsAreNoBlackHole: a machine without a route learns nothing of the networks.
+func TestOurOwnFaultsAreNoBlackHole(t *testing.T) {
+	w := newWorld(t)
+	const udp = "/ip4/8.8.8.8/udp/4001/quic-v1"
+	for range dialplan.BlackHoleWindow {
+		got, _ := w.dial(person(t), udp)
+		a := next(t, "an attempt", w.dials)
+		_ = a.ref.Send(&messages.Dialled{Attempt: a.job.Attempt, Err: errRefused, Answer: messages.NotAsked})
+		next(t, "it has failed", got)
+	}
+	got, _ := w.dial(person(t), udp)
+	next(t, "UDP is tried still", w.dials).fails(errRefused)
 	next(t, "the dial is over", got)
 }
 

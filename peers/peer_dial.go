@@ -256,11 +256,11 @@ func (p *peer) settle(a *attempt, m *messages.Dialled) {
 	var gated *messages.GatedError
 	var bug *actors.PanicError
 	switch {
-	case m.Reached || m.Err == nil:
+	case m.Answer == messages.Answered || m.Err == nil:
 		over.outcome = dialplan.Answered
 	case a.lost > 0:
 		over.outcome, over.took = dialplan.Lost, a.lost
-	case a.stopped, errors.Is(m.Err, actors.ErrStopped), errors.As(m.Err, &gated), errors.As(m.Err, &bug):
+	case m.Answer == messages.NotAsked, a.stopped, errors.Is(m.Err, actors.ErrStopped), errors.As(m.Err, &gated), errors.As(m.Err, &bug):
 		over.addr = nil
 	default:
 		over.outcome = dialplan.Failed

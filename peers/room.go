@@ -120,16 +120,14 @@ func (p *peers) makeRoom(now time.Time, l *messages.Link, side limits.Side, why 
 			}})
 		}
 	}
-	own, anybody := p.remotes[l.Peer], false
+	own, anybody, marks := p.remotes[l.Peer], false, p.cfg.Marks.changed()
 	if own != nil && len(own.conns) > 0 {
 		see(own)
 	} else {
-		marks := p.cfg.Marks.changed()
 		anybody = side == limits.Remote && !newcomer.Protected && newcomer.Value == 0
 		if anybody && now.Before(p.crowded.until) && p.crowded.marks == marks {
 			return false
 		}
-		p.crowded.marks = marks
 		for _, of := range p.remotes { // order-free: the choice does not depend on it
 			see(of)
 		}
@@ -137,7 +135,7 @@ func (p *peers) makeRoom(now time.Time, l *messages.Link, side limits.Side, why 
 	id, ok := all.For(newcomer)
 	if !ok {
 		if anybody {
-			p.crowded.until = now.Add(crowdedFor)
+			p.crowded.until, p.crowded.marks = now.Add(crowdedFor), marks
 		}
 		return false
 	}

@@ -78,9 +78,9 @@ type dial struct {
 	t      conduit.Transport
 	cancel context.CancelFunc
 	told   bool
-	asking bool // Allow has not answered
-	// reached: somebody has answered at the address.
-	reached bool
+	hook   string      // the one that is being asked
+	peer   identity.ID // with it
+	answer messages.Answer
 }
 
 // Receive implements actor.Actor.
@@ -89,11 +89,12 @@ func (d *dial) Receive(ctx actor.Context) {
 	case *actor.Started:
 		d.start(ctx)
 	case *allowed:
-		d.asking = false
+		hook := d.hook
+		d.hook = ""
 		switch {
 		case d.told:
 		case m.err != nil:
-			d.tell(ctx, nil, d.gated(m.err))
+			d.tell(ctx, nil, d.gated(hook, m.err))
 		default:
 			d.dial()
 		}
@@ -101,11 +102,13 @@ func (d *dial) Receive(ctx actor.Context) {
 		d.connected(ctx, m)
 	case *messages.Upgraded:
 		d.tell(ctx, m.Link, nil)
+	case *messages.HookAsked:
+		d.hook, d.peer = m.Hook, m.Peer
 	case *messages.UpgradeFailed:
 		d.tell(ctx, nil, m.Err)
 	case *dialTimeout:
-		if d.asking {
-			d.tell(ctx, nil, d.gated(messages.ErrHung))
+		if d.hook != "" {
+			d.tell(ctx, nil, d.gated(d.hook, messages.ErrHung))
 			return
 		}
 		d.tell(ctx, nil, d.late())
@@ -132,14 +135,15 @@ func (d *dial) start(ctx actor.Context) {
 		}
 	}
 	if d.t == nil {
+		d.answer = messages.NotAsked
 		d.tell(ctx, nil, fmt.Errorf("local: no transport of this node can dial %s", d.cfg.Addr))
 		return
 	}
 	actors.NewTimer(ctx, &dialTimeout{}).After(d.cfg.Timeout)
 	d.self = actors.Self[messages.Upgrader](ctx)
 	if allow := d.cfg.Allow; allow != nil {
-		d.asking = true
 		expect := d.cfg.Expect
+		d.hook, d.peer = messages.HookDial, expect
 		actors.StartTask(ctx, "gater "+messages.HookDial, func(ctx context.Context) any {
 			return &allowed{err: allow(ctx, expect, addr)}
 		}, func(e *actors.PanicError) any { return &allowed{err: e} })
@@ -148,8 +152,8 @@ func (d *dial) start(ctx actor.Context) {
 	d.dial()
 }
 
-func (d *dial) gated(err error) error {
-	return &messages.GatedError{Hook: messages.HookDial, Direction: conduit.Outbound, Peer: d.cfg.Expect, Addr: d.cfg.Addr, Err: err}
+func (d *dial) gated(hook string, err error) error {
+	return &messages.GatedError{Hook: hook, Direction: conduit.Outbound, Peer: d.peer, Addr: d.cfg.Addr, Err: err}
 }
 
 func (d *dial) dial() {
@@ -162,7 +166,7 @@ func (d *dial) dial() {
 }
 
 func (d *dial) connected(ctx actor.Context, m *connected) {
-	d.reached = m.err == nil
+	d.answer = answerOf(m.err)
 	switch {
 	case m.err != nil:
 		d.tell(ctx, nil, m.err)
@@ -186,7 +190,7 @@ func (d *dial) connected(ctx actor.Context, m *connected) {
 
 // late is why there is no connection in time.
 func (d *dial) late() error {
-	if d.reached && d.cfg.Unsettled != nil {
+	if d.answer == messages.Answered && d.cfg.Unsettled != nil {
 		return fmt.Errorf("local: no handshake with %s within %v: %w", d.cfg.Addr, d.cfg.Timeout, d.cfg.Unsettled)
 	}
 	return fmt.Errorf("local: no connection to %s within %v", d.cfg.Addr, d.cfg.Timeout)
@@ -200,6 +204,6 @@ func (d *dial) tell(ctx actor.Context, l *messages.Link, err error) {
 		return
 	}
 	d.told = true
-	_ = d.cfg.Owner.Control(&messages.Dialled{Attempt: d.cfg.Attempt, Link: l, Err: err, Reached: d.reached})
+	_ = d.cfg.Owner.Control(&messages.Dialled{Attempt: d.cfg.Attempt, Link: l, Err: err, Answer: d.answer})
 	ctx.Stop(ctx.Self())
 }

@@ -32,11 +32,10 @@ const (
 	// No stream is ever opened for it.
 	Rule = "/troupe/connset/1.0.0"
 
-	// CodeLimit, CodeSupplanted, CodeEvicted and CodeGated are go-libp2p's connection error codes.
+	// CodeLimit, CodeSupplanted and CodeEvicted are go-libp2p's connection error codes.
 	CodeLimit      uint32 = 0x1001
 	CodeSupplanted uint32 = 0x1004
 	CodeEvicted    uint32 = 0x1005 // ConnGarbageCollected there
-	CodeGated      uint32 = 0x1007
 
 	// DefaultCap is the number of connections with one peer when Config does not say.
 	DefaultCap = 8

@@ -180,7 +180,9 @@ type Transport interface {
 	CanListen(a ma.Multiaddr) bool
 	// Dial connects to a (resolved, without /p2p). done is called exactly once, from another
 	// goroutine or a later turn. When ctx ends first, done gets ctx's error.
-	// expect is the peer that the caller wants; Muxed transports must verify it.
+	// expect is the peer that the caller wants; Muxed transports must verify it. An error with methods
+	// ByRemote and Timeout, both without arguments and of type bool, tells a network that swallows
+	// addresses from one that refuses, and from a fault of this machine.
 	Dial(ctx context.Context, a ma.Multiaddr, expect identity.ID, done func(Conduit, error))
 	// Listen binds a and delivers connections to sink until Close.
 	Listen(a ma.Multiaddr, sink AcceptSink) (Listener, error)

@@ -58,6 +58,9 @@ func (e *Error) Timeout() bool {
 	return errors.As(e.Err, &t) && t.Timeout()
 }
 
+// ByRemote says that the other end, or the network between, is at fault.
+func (e *Error) ByRemote() bool { return e.Origin == Remote }
+
 // Temporary says that the same may work a little later.
 func (e *Error) Temporary() bool { return e.Origin == Limit || e.Timeout() }
 
