@@ -11,12 +11,12 @@ import (
 	"golang.org/x/crypto/salsa20"
 )
 
-// KeyLen is the length of a key.
-const KeyLen = 32
+// keyLen is in bytes.
+const keyLen = 32
 
 // Key is the pre-shared key of a private network. Whoever has it is in. It does not show itself: its
 // String is the fingerprint.
-type Key struct{ secret [KeyLen]byte }
+type Key struct{ secret [keyLen]byte }
 
 const codec = "/key/swarm/psk/1.0.0/"
 
@@ -30,8 +30,8 @@ func ParseKey(file []byte) (*Key, error) {
 	k := &Key{}
 	switch form {
 	case "/bin/":
-		if len(rest) != KeyLen {
-			return nil, fmt.Errorf("%w: %d bytes, want %d", ErrKeyFile, len(rest), KeyLen)
+		if len(rest) != keyLen {
+			return nil, fmt.Errorf("%w: %d bytes, want %d", ErrKeyFile, len(rest), keyLen)
 		}
 		copy(k.secret[:], rest)
 	case "/base16/", "/base64/":
@@ -43,14 +43,14 @@ func ParseKey(file []byte) (*Key, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: the key is not %s", ErrKeyFile, form[1:len(form)-1])
 		}
-		if len(b) != KeyLen {
-			return nil, fmt.Errorf("%w: %d bytes, want %d", ErrKeyFile, len(b), KeyLen)
+		if len(b) != keyLen {
+			return nil, fmt.Errorf("%w: %d bytes, want %d", ErrKeyFile, len(b), keyLen)
 		}
 		copy(k.secret[:], b)
 	default:
 		return nil, fmt.Errorf("%w: the second line is not /base16/, /base64/ or /bin/", ErrKeyFile)
 	}
-	if k.secret == [KeyLen]byte{} {
+	if k.secret == [keyLen]byte{} {
 		return nil, fmt.Errorf("%w: it is all zeros", ErrKeyFile)
 	}
 	return k, nil
@@ -92,5 +92,6 @@ func (k *Key) String() string {
 	return "private network " + hex.EncodeToString(f[:])
 }
 
-// GoString keeps the key out of %#v.
-func (k *Key) GoString() string { return k.String() }
+// Format writes the String, whatever is asked for: no verb shows the key. (Package fmt does not ask it for
+// what lies in an unexported field: keep the pointer there.)
+func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }

@@ -39,8 +39,8 @@ const plain = "\x13/multistream/1.0.0\n"
 // Layer is the protection of one connection, both ways. It belongs to the connection's owner.
 type Layer struct {
 	key   *Key
-	in    *Stream // nil until the remote's nonce has come
-	out   *Stream
+	in    *keyStream // nil until the remote's nonce has come
+	out   *keyStream
 	nonce [NonceLen]byte // ours
 	heard [NonceLen]byte // the remote's, as far as it has come
 	got   int            // of it
@@ -52,7 +52,7 @@ func New(key *Key, random io.Reader) (*Layer, error) {
 	if _, err := io.ReadFull(random, l.nonce[:]); err != nil {
 		return nil, fmt.Errorf("%w: no nonce: %w", ErrLocal, err)
 	}
-	l.out = NewStream(key, &l.nonce)
+	l.out = newStream(key, &l.nonce)
 	return l, nil
 }
 
@@ -60,7 +60,7 @@ func New(key *Key, random io.Reader) (*Layer, error) {
 func (l *Layer) AppendNonce(dst []byte) []byte { return append(dst, l.nonce[:]...) }
 
 // Seal makes p, in place, what is sent. The bytes go out in the order of the calls, behind the nonce.
-func (l *Layer) Seal(p []byte) { l.out.XOR(p) }
+func (l *Layer) Seal(p []byte) { l.out.xor(p) }
 
 // Open makes received bytes what the remote has sealed, in place, and returns them without its nonce.
 func (l *Layer) Open(p []byte) ([]byte, error) {
@@ -77,11 +77,8 @@ func (l *Layer) Open(p []byte) ([]byte, error) {
 		case l.heard == l.nonce:
 			return nil, ErrReflected
 		}
-		l.in = NewStream(l.key, &l.heard)
+		l.in = newStream(l.key, &l.heard)
 	}
-	l.in.XOR(p)
+	l.in.xor(p)
 	return p, nil
 }
-
-// Heard says whether the remote's nonce has come.
-func (l *Layer) Heard() bool { return l.in != nil }

@@ -48,11 +48,11 @@ func TestTheStreamIsXSalsa20AtEveryBoundary(t *testing.T) {
 	want := oneShot(key, nonce, data)
 	for first := range len(data) {
 		for _, second := range []int{0, 1, 63, 64, 65, 128} {
-			got, s := bytes.Clone(data), NewStream(key, &nonce)
+			got, s := bytes.Clone(data), newStream(key, &nonce)
 			then := min(first+second, len(got))
-			s.XOR(got[:first])
-			s.XOR(got[first:then])
-			s.XOR(got[then:])
+			s.xor(got[:first])
+			s.xor(got[first:then])
+			s.xor(got[then:])
 			if !bytes.Equal(got, want) {
 				t.Fatalf("cut at %d and %d: another stream", first, then)
 			}
@@ -63,15 +63,15 @@ func TestTheStreamIsXSalsa20AtEveryBoundary(t *testing.T) {
 // The counter carries from its low half to its high half after 256 GiB; the library's one-shot form
 // would need as many bytes to get there.
 func TestTheCounterCarries(t *testing.T) {
-	s := NewStream(newKey(t, 1), &[NonceLen]byte{})
+	s := newStream(newKey(t, 1), &[NonceLen]byte{})
 	for i := 8; i < 12; i++ {
 		s.count[i] = 0xff
 	}
 	whole, parts := make([]byte, 4*blockLen), make([]byte, 4*blockLen)
 	again := *s
-	s.XOR(whole)
+	s.xor(whole)
 	for i := range parts {
-		again.XOR(parts[i : i+1])
+		again.xor(parts[i : i+1])
 	}
 	if !bytes.Equal(whole, parts) || s.count != again.count || s.count[12] != 1 {
 		t.Errorf("count %x and %x", s.count, again.count)
@@ -117,8 +117,8 @@ func TestTruncatedAtEveryByteNothingComesTooEarly(t *testing.T) {
 	for cut := range len(wire) + 1 {
 		b := newLayer(t, key, 3)
 		got, err := b.Open(bytes.Clone(wire[:cut]))
-		if err != nil || b.Heard() != (cut >= NonceLen) || string(got) != string(text[:max(0, cut-NonceLen)]) {
-			t.Errorf("cut at %d: %q, heard %v, %v", cut, got, b.Heard(), err)
+		if err != nil || (b.in != nil) != (cut >= NonceLen) || string(got) != string(text[:max(0, cut-NonceLen)]) {
+			t.Errorf("cut at %d: %q, heard %v, %v", cut, got, (b.in != nil), err)
 		}
 	}
 }
@@ -202,8 +202,11 @@ func TestKeyFiles(t *testing.T) {
 func TestKeysDoNotShowThemselves(t *testing.T) {
 	k := newKey(t, 1)
 	secret := fmt.Sprintf("%x", k.secret[:4])
-	for _, s := range []string{fmt.Sprint(k), fmt.Sprintf("%#v", k), fmt.Sprintf("%+v", k)} {
-		if !strings.HasPrefix(s, "private network ") || strings.Contains(s, secret) {
+	for _, s := range []string{
+		fmt.Sprint(k), fmt.Sprintf("%#v", k), fmt.Sprintf("%+v", k), fmt.Sprintf("%x", k), fmt.Sprintf("%d", k),
+		fmt.Sprint(*k), fmt.Sprintf("%#v", *k), fmt.Sprintf("%x", *k), fmt.Sprintf("%+v", struct{ K Key }{*k}),
+	} {
+		if !strings.Contains(s, "private network ") || strings.Contains(s, secret) {
 			t.Errorf("%s", s)
 		}
 	}
@@ -233,10 +236,10 @@ func FuzzStream(f *testing.F) {
 	f.Add(make([]byte, 300), uint16(64), byte(2))
 	f.Fuzz(func(t *testing.T, data []byte, size uint16, seed byte) {
 		key, nonce := newKey(t, seed), [NonceLen]byte{seed}
-		got, s := bytes.Clone(data), NewStream(key, &nonce)
+		got, s := bytes.Clone(data), newStream(key, &nonce)
 		for rest := got; len(rest) > 0; {
 			n := min(int(size)%200+1, len(rest))
-			s.XOR(rest[:n])
+			s.xor(rest[:n])
 			rest, size = rest[n:], size*31+7
 		}
 		if !bytes.Equal(got, oneShot(key, nonce, data)) {

@@ -10,25 +10,25 @@ import (
 // blockLen is how much key stream one step of Salsa20's counter makes.
 const blockLen = 64
 
-// Stream is XSalsa20, one byte after another: the state that salsa20.XORKeyStream has no place for.
-type Stream struct {
-	key   [KeyLen]byte
+// keyStream is XSalsa20, one byte after another: the state that salsa20.XORKeyStream has no place for.
+type keyStream struct {
+	key   [keyLen]byte
 	count [16]byte // the rest of the nonce, then the number of the next block
 	block [blockLen]byte
 	used  int // of block
 }
 
-// NewStream begins a stream.
-func NewStream(key *Key, nonce *[NonceLen]byte) *Stream {
-	s := &Stream{used: blockLen}
+// newStream begins a stream.
+func newStream(key *Key, nonce *[NonceLen]byte) *keyStream {
+	s := &keyStream{used: blockLen}
 	head := [16]byte(nonce[:16])
 	salsa.HSalsa20(&s.key, &head, &key.secret, &salsa.Sigma)
 	copy(s.count[:8], nonce[16:])
 	return s
 }
 
-// XOR works on p in place with the next len(p) bytes of key stream.
-func (s *Stream) XOR(p []byte) {
+// xor works on p in place with the next len(p) bytes of key stream.
+func (s *keyStream) xor(p []byte) {
 	n := subtle.XORBytes(p, p, s.block[s.used:])
 	s.used += n
 	p = p[n:]
@@ -45,6 +45,6 @@ func (s *Stream) XOR(p []byte) {
 	}
 }
 
-func (s *Stream) advance(blocks uint64) {
+func (s *keyStream) advance(blocks uint64) {
 	binary.LittleEndian.PutUint64(s.count[8:], binary.LittleEndian.Uint64(s.count[8:])+blocks)
 }
