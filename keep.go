@@ -7,8 +7,8 @@ import (
 )
 
 // Tag says what a peer is worth to the program, for one of its reasons: when Limits.Conns is used up, a
-// newcomer takes the place of the connection that is of the least use, and of two that carry no stream
-// that is the one whose peer's tags have the smaller sum. A tag of the same name is replaced. Tags stay
+// newcomer takes the place of the connection that is of the least use (docs/limits.md has the order): of
+// two that both carry streams, or both do not, the one whose peer's tags have the smaller sum. A tag of the same name is replaced. Tags stay
 // until Untag, whether the peer is connected or not; at most 64 for one peer, and 16,384 peers. A value
 // beyond 2^24 counts as that, of either sign.
 func (s *System) Tag(peer identity.ID, name string, value int) error {
@@ -22,7 +22,8 @@ func (s *System) Tag(peer identity.ID, name string, value int) error {
 func (s *System) Untag(peer identity.ID, name string) { s.marks.Untag(peer, name) }
 
 // Protect keeps the connections with a peer from being closed for others, until Unprotect is called for
-// each reason that it was called for. A protected newcomer takes the place of any that is not.
+// each reason that it was called for. A protected newcomer takes the place of one that is not, as long as
+// an inbound one finds one that was not dialled by this node, and not among its own peer's if it has any.
 func (s *System) Protect(peer identity.ID, reason string) error {
 	if peer == "" {
 		return ErrConfig.with("protect", peer, errNoPeer)

@@ -25,9 +25,9 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string {
 	if e.Last == nil {
-		return fmt.Sprintf("limit: %d more connections were refused", e.N)
+		return fmt.Sprintf("%d more connections were refused", e.N)
 	}
-	return fmt.Sprintf("limit: %d more connections were refused; the last: %v", e.N, e.Last)
+	return fmt.Sprintf("%d more connections were refused; the last: %v", e.N, e.Last)
 }
 
 // Unwrap gives the reason of the last one.
