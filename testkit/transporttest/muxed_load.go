@@ -175,6 +175,10 @@ func muxRapidReset(t *testing.T, p *muxedTest) {
 		}
 		_ = a.Reset(3)
 	}
+	p.b.OnAccepted = func(s conduit.MuxedStream) { // its reset may come a little later: an owner hears of that
+		p.b.set(func() { p.b.streams = append(p.b.streams, s) })
+		(&StreamSink{of: p.b}).bind(s, 1)
+	}
 	p.B.Bind(p.b)
 	a, err := openStream(p.A, p.a)
 	if err != nil {

@@ -133,8 +133,8 @@ func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
 		s.Bind(sink, 1)
 		taken += sink.stuff(t, s, 100*send)
 	}
-	if limit := conn + streams*(2*send+maxDirect); taken > limit {
-		t.Errorf("%d bytes were taken, at most %d may be", taken, limit)
+	if limit := conn + streams*(2*send+maxDirect); taken > limit || taken < firstWindow {
+		t.Errorf("%d bytes were taken, %d to %d may be", taken, firstWindow, limit)
 	}
 }
 
@@ -195,8 +195,8 @@ func TestBytesThatWaitToBeSentAreBounded(t *testing.T) {
 			break
 		}
 	}
-	if limit := window + 2*DefaultSendBuffer + maxDirect; taken > limit {
-		t.Errorf("%d bytes were taken, at most %d may be", taken, limit)
+	if limit := window + 2*DefaultSendBuffer + maxDirect; taken > limit || taken < DefaultSendBuffer {
+		t.Errorf("%d bytes were taken, %d to %d may be", taken, DefaultSendBuffer, limit)
 	}
 }
 

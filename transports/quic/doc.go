@@ -37,7 +37,8 @@
 //   - Connections share the socket of their listener. When the listener closes, the port stays taken
 //     until the last of them ends, but for a listener of the same transport, which gets it back.
 //   - A dial leaves from a listener's socket only if that is bound to the address that the route
-//     starts from, or to all. One connection's path never changes: there is no migration.
+//     starts from, or to all. A dialled connection does not migrate. quic-go follows a client that moves;
+//     its endpoints, and the limits that count by address, keep the first address.
 //   - A reader without credit that has unread bytes is told of an end behind them, but a reset drops
 //     what was not read. Behind CloseRead, a reset of the remote shows only in the next TryWrite.
 //   - A stream that was opened for CanOpen and is never used shows to the remote, empty, once a later

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"os"
 
 	"github.com/troupe-p2p/troupe/internal/clean"
@@ -60,13 +59,8 @@ func (e *CodeError) Error() string {
 // code32 is a remote's code, which may have up to 62 bits.
 func code32[C ~uint64](c C) uint32 { return uint32(min(uint64(c), math.MaxUint32)) }
 
-// fail wraps err. What net adds around a system call's error says again what op and addr say.
 func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
-	var oe *net.OpError
-	if errors.As(err, &oe) {
-		err = oe.Err
-	}
-	return &Error{Transport: name, Origin: o, Op: op, Addr: addr, Err: err}
+	return sockets.Fail(name, o, op, addr, err)
 }
 
 // dialError is why a handshake of ours did not succeed.

@@ -22,7 +22,7 @@ func TestAnAddressIsProvenWhenHandshakesPileUp(t *testing.T) {
 
 // from is an address of the n-th network.
 func from(n int) net.Addr {
-	return &net.UDPAddr{IP: net.IPv4(192, 0, byte(n>>8), byte(n)), Port: 1}
+	return &net.UDPAddr{IP: net.IPv4(192, byte(n>>8), byte(n), 1), Port: 1}
 }
 
 func TestHandshakesUnderWayAreBounded(t *testing.T) {
@@ -67,6 +67,28 @@ func TestHandshakesOfOneNetworkLeaveRoomForOthers(t *testing.T) {
 		}
 		if _, err := h.enter(from(hogs), true); err != nil {
 			t.Errorf("after %d networks the next is refused: %v", hogs, err)
+		}
+	}
+}
+
+// Many small networks that are near to each other are a large one.
+func TestHandshakesOfNearNetworksCountTogether(t *testing.T) {
+	for name, near := range map[string]func(n int) net.IP{
+		"an IPv4 /24": func(n int) net.IP { return net.IPv4(192, 0, 2, byte(n)) },
+		"an IPv6 /48": func(n int) net.IP { return net.IP{0: 0x20, 1: 1, 6: byte(n), 15: 1} },
+		"an IPv6 /32": func(n int) net.IP { return net.IP{0: 0x20, 1: 1, 4: byte(n), 15: 1} },
+	} {
+		h := halfOpen{max: 256, held: map[newcomer]int{}}
+		for n := range 256 {
+			for range 4 {
+				_, _ = h.enter(&net.UDPAddr{IP: near(n)}, true)
+			}
+		}
+		if h.n != h.max/2 {
+			t.Errorf("%s took %d places", name, h.n)
+		}
+		if _, err := h.enter(from(1), true); err != nil {
+			t.Errorf("%s shuts others out: %v", name, err)
 		}
 	}
 }
