@@ -68,7 +68,8 @@ func (c *conn) Bind(s conduit.Sink, credits int) { c.owner.Bind(s, credits) }
 func (c *conn) More() { c.owner.More() }
 
 // Close implements conduit.Raw. What was taken for sending is still sent, and a goodbye after it,
-// for as long as lingerTime in a pump, and by the kernel beyond that.
+// for as long as lingerTime in a pump, and by the kernel beyond that, unless there are bytes that
+// nobody has read: then the remote sees a reset.
 func (c *conn) Close() error { return c.close(false) }
 
 // Reset implements conduit.Resetter.

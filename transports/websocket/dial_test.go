@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
@@ -71,6 +72,8 @@ func TestServersThatAreNoneFailTheDial(t *testing.T) {
 		{"an extension", func(key string) string {
 			return accepted(key, "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n")
 		}, errExtension},
+		{"a subprotocol", func(key string) string { return accepted(key, "Sec-WebSocket-Protocol: chat\r\n") }, errProtocol},
+		{"words for a terminal", func(string) string { return "HTTP/\x1b[31m " + strings.Repeat("x", 4<<10) + "\r\n\r\n" }, nil},
 		{"silence", func(string) string { return "" }, os.ErrDeadlineExceeded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -82,6 +85,9 @@ func TestServersThatAreNoneFailTheDial(t *testing.T) {
 			_, err := transporttest.Dial(t.Context(), New(rt, cfg), answers(t, rt, c.answer))
 			if err == nil || origins(err) != fault.Remote || c.want != nil && !errors.Is(err, c.want) {
 				t.Errorf("err = %v, want %v", err, c.want)
+			}
+			if err != nil && (!clean.Is(err.Error()) || len(err.Error()) > 2*clean.MaxError) {
+				t.Errorf("an error of %d bytes: %q", len(err.Error()), err)
 			}
 		})
 	}

@@ -32,17 +32,13 @@ var (
 
 	errHeader    = errors.New("an HTTP header is too long")
 	errExtension = errors.New("the answer has an extension that was not asked for")
+	errProtocol  = errors.New("the answer has a subprotocol that was not asked for")
 	errGoodbye   = errors.New("the remote has closed the connection with code")
 	errQueueFull = errors.New("the write queue is full")
 )
 
-// fail wraps err. What net adds around a system call's error says again what op and addr say.
 func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
-	var oe *net.OpError
-	if errors.As(err, &oe) {
-		err = oe.Err
-	}
-	return &Error{Transport: name, Origin: o, Op: op, Addr: addr, Err: err}
+	return sockets.Fail(name, o, op, addr, err)
 }
 
 // readEnd is why reading has stopped: io.EOF if the remote has said goodbye. The end of the socket

@@ -12,6 +12,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
@@ -99,7 +100,7 @@ func (t *Transport) handshake(nc net.Conn, to target) (*websocket.Conn, *wire, e
 	if to.secure {
 		tc := tls.Client(nc, t.cfg.clientTLS(to.serverName()))
 		if err := tc.Handshake(); err != nil {
-			return nil, nil, err
+			return nil, nil, clean.Error(err) // the names in a certificate are the remote's words
 		}
 		w.nc = tc
 	}
@@ -108,13 +109,15 @@ func (t *Transport) handshake(nc net.Conn, to target) (*websocket.Conn, *wire, e
 		ReadBufferSize: frameRead, WriteBufferSize: clientBuffer, WriteBufferPool: &clientBuffers,
 	}
 	ws, answer, err := d.Dial(to.url(), nil)
-	switch {
+	switch { // RFC 6455 section 4.1: what was not asked for MUST fail it
 	case errors.Is(err, websocket.ErrBadHandshake) && answer != nil:
 		return nil, nil, fmt.Errorf("%w: answered %d", ErrRefused, answer.StatusCode)
 	case err != nil:
-		return nil, nil, err
-	case answer.Header.Get("Sec-WebSocket-Extensions") != "": // RFC 6455 section 4.1: MUST fail
+		return nil, nil, clean.Error(err) // the HTTP parser quotes
+	case answer.Header.Get("Sec-WebSocket-Extensions") != "":
 		return nil, nil, errExtension
+	case answer.Header.Get("Sec-WebSocket-Protocol") != "":
+		return nil, nil, errProtocol
 	}
 	return ws, w, nil
 }
