@@ -29,7 +29,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// Config of a transport. All functions are required, and may block but for Handles and Addr.
+// Config of a transport. All functions are required. Dial may block, and the Accept of a listener; the
+// others, and the Close of a listener, may not.
 type Config struct {
 	// Name is short and unlike that of any other transport: "tcp".
 	Name string
@@ -127,7 +128,7 @@ func (t *Transport) Listen(a ma.Multiaddr, sink conduit.AcceptSink) (conduit.Lis
 	}
 	nl, err := t.cfg.Listen(a)
 	if err != nil {
-		return nil, t.fail(fault.Local, "listen on", a, err)
+		return nil, t.fail(sockets.OriginOfListen(err), "listen on", a, err)
 	}
 	at, err := t.cfg.Addr(nl.Addr())
 	if err != nil {

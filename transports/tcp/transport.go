@@ -9,7 +9,6 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
-	"github.com/troupe-p2p/troupe/transports/internal/unsent"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -77,7 +76,6 @@ func (t *Transport) conduit(nc *net.TCPConn, local ma.Multiaddr, dir conduit.Dir
 		_ = nc.Close()
 		return nil, err
 	}
-	unsent.Bound(nc)
 	return sockets.NewConn(nc, sockets.ConnConfig{
 		Runtime: t.rt, ReadBuffer: t.cfg.ReadBuffer, Rests: t.rests, Portable: t.cfg.portable,
 		Ends: conduit.Endpoints{Local: local, Remote: remote, Direction: dir, Transport: name},

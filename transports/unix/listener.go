@@ -29,11 +29,7 @@ func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*sockets.Li
 		f, err = create(t.rt.Rand(), path, t.cfg.Mode)
 	}
 	if err != nil {
-		o := fault.Local
-		if sockets.Exhausted(err) {
-			o = fault.Limit
-		}
-		return nil, fail(o, "listen on", a, tooLong(path, err))
+		return nil, fail(sockets.OriginOfListen(err), "listen on", a, tooLong(path, err))
 	}
 	addr := a
 	if f.path != path {

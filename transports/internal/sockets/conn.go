@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/unsent"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -62,6 +63,9 @@ var (
 
 // NewConn takes over a connection, or closes it.
 func NewConn(nc net.Conn, cfg ConnConfig) (*Conn, error) {
+	if tc, ok := nc.(*net.TCPConn); ok {
+		unsent.Bound(tc)
+	}
 	s, err := sock(&waitingSock{nc}), error(nil)
 	if own, ok := nc.(Socket); ok && !cfg.Portable {
 		s, err = newSock(own)
@@ -175,6 +179,14 @@ func OriginOf(err error) fault.Origin {
 		return fault.Limit
 	}
 	return fault.Remote
+}
+
+// OriginOfListen is OriginOf where no remote takes part.
+func OriginOfListen(err error) fault.Origin {
+	if Exhausted(err) {
+		return fault.Limit
+	}
+	return fault.Local
 }
 
 // ignore is for pumps that bring the news of a panic: who panics on it is beyond help.

@@ -14,13 +14,10 @@ func ListenTCP(network, address string, keepAlive time.Duration) (*net.TCPListen
 	lc := net.ListenConfig{KeepAliveConfig: KeepAlive(keepAlive)}
 	lc.SetMultipathTCP(false)
 	nl, err := lc.Listen(context.Background(), network, address)
-	switch {
-	case err == nil:
-		return nl.(*net.TCPListener), 0, nil
-	case Exhausted(err):
-		return nil, fault.Limit, err
+	if err != nil {
+		return nil, OriginOfListen(err), err
 	}
-	return nil, fault.Local, err
+	return nl.(*net.TCPListener), 0, nil
 }
 
 // DialTCP is its other end.
