@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/addrs"
+	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 
@@ -51,6 +53,28 @@ func carried(c *troupe.Conn) string {
 	}
 	return c.Security + ", " + c.Muxer
 }
+
+// parseTarget reads the MULTIADDR of a command that dials it with the security protocols of a flag.
+func parseTarget(addr, security string) (ma.Multiaddr, identity.ID, error) {
+	a, err := addrs.ParseString(addr)
+	var peer identity.ID
+	if err == nil {
+		a, peer, err = addrs.SplitPeer(a)
+	}
+	switch {
+	case err != nil:
+		return nil, "", fmt.Errorf("MULTIADDR %q: %w", addr, err)
+	case len(a) == 0:
+		return nil, "", fmt.Errorf("MULTIADDR %q: says who, but not where", addr)
+	case security != "" && addrs.Transport(a) == quicTransport:
+		return nil, "", errOwnSecurity
+	}
+	return a, peer, nil
+}
+
+const quicTransport = "quic-v1"
+
+var errOwnSecurity = errors.New("--security: " + quicTransport + " has one of its own")
 
 // parseSecurity reads "noise,tls", the preferred first; "" means the default.
 func parseSecurity(s string) ([]troupe.Security, error) {

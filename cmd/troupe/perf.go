@@ -95,8 +95,8 @@ func (f perfFlags) plan(args []string) (*perfRun, error) {
 		return nil, errors.New("MULTIADDR excludes --server-address and --run-server")
 	case perfPaths[f.transport] == "":
 		return nil, fmt.Errorf("--transport %q: there are tcp and quic-v1", f.transport)
-	case f.transport == "quic-v1" && f.security != "":
-		return nil, errors.New("--security: quic-v1 has one of its own")
+	case f.transport == quicTransport && f.security != "":
+		return nil, errOwnSecurity
 	case f.timeout <= 0:
 		return nil, fmt.Errorf("--timeout %v: wanted is more than 0", f.timeout)
 	case f.runServer && (f.upload > 0 || f.download > 0):
@@ -118,15 +118,11 @@ func (f perfFlags) plan(args []string) (*perfRun, error) {
 
 // toAnybody is the form for people.
 func (p *perfRun) toAnybody(addr string) error {
-	a, err := addrs.ParseString(addr)
-	if err == nil {
-		p.addr, p.peer, err = addrs.SplitPeer(a)
-	}
+	var err error
+	p.addr, p.peer, err = parseTarget(addr, p.security)
 	switch {
 	case err != nil:
-		return fmt.Errorf("MULTIADDR %q: %w", addr, err)
-	case len(p.addr) == 0:
-		return fmt.Errorf("MULTIADDR %q: says who, but not where", addr)
+		return err
 	case p.upload == 0 && p.download == 0:
 		return errors.New("--upload-bytes and --download-bytes are both 0: there is nothing to measure")
 	}

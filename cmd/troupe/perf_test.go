@@ -71,7 +71,10 @@ func TestPerfKeepsToTheContract(t *testing.T) {
 		forms := map[string][]string{
 			"the benchmark's own form": {"--server-address", at, "--transport", transport},
 			"a multiaddr":              {addr, "--json"},
-			"a multiaddr without ID":   {strings.Split(addr, "/p2p/")[0], "--json", "--security", "tls"},
+			"a multiaddr without ID":   {strings.Split(addr, "/p2p/")[0], "--json"},
+		}
+		if transport == "tcp" {
+			forms["a choice of security"] = []string{addr, "--json", "--security", "tls"}
 		}
 		for why, args := range forms {
 			args = append([]string{"perf"}, append(args, "--upload-bytes", "3000001", "--download-bytes", "2000003")...)
@@ -224,6 +227,7 @@ func TestPerfWrongUsage(t *testing.T) {
 		{there + "--upload-bytes 1 --security x", `--security: there is no "x"`},
 		{"--server-address 127.0.0.1:1 --transport quic", `--transport "quic": there are tcp and quic-v1; `},
 		{"--server-address 127.0.0.1:1 --transport quic-v1 --security tls", `--security: quic-v1 has one of its own; `},
+		{"/ip4/127.0.0.1/udp/1/quic-v1 --upload-bytes 1 --security tls", `--security: quic-v1 has one of its own; `},
 		{"--server-address 127.0.0.1", `--server-address "127.0.0.1": wanted is HOST:PORT; `},
 		{"--server-address 127.0.0.1:x", `--server-address "127.0.0.1:x": "x" is no port; `},
 		{"--server-address 127.0.0.1:0", `--server-address "127.0.0.1:0": "0" is no port; `},

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/troupe-p2p/troupe/addrs"
 )
 
 // pingFlags are the flags of ping.
@@ -84,15 +82,11 @@ func newPing() *cobra.Command {
 
 func (f pingFlags) plan(addr string) (*pinger, error) {
 	p := &pinger{pingFlags: f}
-	a, err := addrs.ParseString(addr)
-	if err == nil {
-		p.addr, p.peer, err = addrs.SplitPeer(a)
-	}
+	var err error
+	p.addr, p.peer, err = parseTarget(addr, f.security)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("MULTIADDR %q: %w", addr, err)
-	case len(p.addr) == 0:
-		return nil, fmt.Errorf("MULTIADDR %q: says who, but not where", addr)
+		return nil, err
 	case f.count < 0:
 		return nil, fmt.Errorf("--count %d: wanted is 0 or more", f.count)
 	case f.interval < 0:
