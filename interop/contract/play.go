@@ -66,6 +66,9 @@ func (peer Peer) Play(ctx context.Context, getenv func(string) string, stdout io
 	return r.Write(stdout, p.Dialect)
 }
 
+// OneLine is err as the contract wants it said. Some errors have a line for each address.
+func OneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
 // refuse says what the peer does not have.
 func (peer Peer) refuse(p Params) error {
 	w := words[p.Dialect]

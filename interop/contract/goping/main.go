@@ -61,7 +61,7 @@ func main() {
 		Muxers: slices.Sorted(maps.Keys(muxers)), Start: start,
 	}
 	if err := peer.Play(context.Background(), os.Getenv, os.Stdout); err != nil {
-		log.Fatal(err)
+		log.Fatal(contract.OneLine(err))
 	}
 }
 

@@ -92,26 +92,3 @@ func Lacking(c Cell, p Pair) []Lack {
 	}
 	return out
 }
-
-// Known is a pair that fails to meet for a reason that is not Troupe's. The tests still try, and fail
-// when it works.
-type Known struct {
-	Transport, Word string // Word is a security or a muxer, or empty
-	Pair
-	Error string // a part of what is said
-	Why   string
-}
-
-// Knowns are all of them.
-var Knowns []Known
-
-// KnownOf finds what is known of a pair in a cell.
-func KnownOf(c Cell, p Pair) (Known, bool) {
-	i := slices.IndexFunc(Knowns, func(k Known) bool {
-		return k.Transport == c.Transport && k.Pair == p && (k.Word == "" || k.Word == c.Security || k.Word == c.Muxer)
-	})
-	if i < 0 {
-		return Known{}, false
-	}
-	return Knowns[i], true
-}

@@ -91,9 +91,6 @@ func (p Page) say(c Cell, pair Pair, notes *notes) string {
 	case o.Met:
 		return "met"
 	}
-	if k, known := KnownOf(c, pair); known {
-		return "no " + notes.ref(fmt.Sprintf("%s to %s over %s: %s.", pair.Dialer, pair.Listener, c, k.Why))
-	}
 	return "**FAILED** " + notes.ref(fmt.Sprintf("%s to %s over %s: `%s`", pair.Dialer, pair.Listener, c, o.Why))
 }
 

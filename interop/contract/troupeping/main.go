@@ -44,7 +44,7 @@ func main() {
 		Muxers: muxers, Start: start,
 	}
 	if err := peer.Play(context.Background(), os.Getenv, os.Stdout); err != nil {
-		log.Fatal(err)
+		log.Fatal(contract.OneLine(err))
 	}
 }
 
