@@ -24,8 +24,8 @@ type PrefixConfig struct {
 // the table with prefixes that are used once. Who is forgotten has the allowance of a second again.
 const maxRemembered = 1 << 13
 
-// Prefixes counts inbound connections by where they come from, from before the first byte of their
-// handshake until they have ended. An address costs an attacker more than a peer ID does. A prefix
+// Prefixes counts inbound connections by where they come from, from when a transport hands them over
+// until they have ended. An address costs an attacker more than a peer ID does. A prefix
 // is what addrs.LimitPrefix says: an IPv4 address, or a /56 of IPv6. It is owned by whoever accepts.
 //
 //	Enter   one more, or why not
