@@ -49,6 +49,8 @@ func experiments(quick bool) []experiment {
 		{"throughput-tls-1", few, allSides, transfers(control.Upload, "tls", size, 1)},
 		{"throughput-tls-8", few, mainSides, transfers(control.Upload, "tls", size, 8)},
 		{"throughput-quic-1", few, allSides, transfers(control.Upload, "quic", size, 1)},
+		{"throughput-ws-1", few, allSides, transfers(control.Upload, "ws", size, 1)},
+		{"throughput-unix-1", few, []side{us}, transfers(control.Upload, "unix", size, 1)},
 		{"delay", few, mainSides, delayed(int64(pick(256, 32)) * mib)},
 		{"stalled", few, mainSides, stalled(size / 2)},
 		{"requests-32", many, allSides, requests(32, ms)},

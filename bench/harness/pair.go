@@ -45,7 +45,7 @@ type pair struct {
 
 // options of a pair.
 type options struct {
-	security string // noise, tls, or quic in place of TCP
+	security string // noise, tls, or in place of TCP quic, ws or unix
 	delayed  bool   // through the delaying proxy
 	apart    bool   // the client does not connect
 	blocking bool   // the server's handlers are goroutines
@@ -66,11 +66,7 @@ func (e *env) connect(ctx context.Context, s side, o options) (p *pair, err erro
 	if o.blocking {
 		args = append(args, "-blocking")
 	}
-	listen := "/ip4/127.0.0.1/tcp/0"
-	if o.security == "quic" {
-		listen = "/ip4/127.0.0.1/udp/0/quic-v1"
-	}
-	p.server, err = start(e.binary(s.server), s.server+" (server)", append(args, "-listen", listen)...)
+	p.server, err = start(e.binary(s.server), s.server+" (server)", append(args, "-listen", e.listen(o.security))...)
 	if err != nil {
 		return p, err
 	}
@@ -92,6 +88,19 @@ func (e *env) connect(ctx context.Context, s side, o options) (p *pair, err erro
 	r, err := p.client.do(ctx, control.Request{Cmd: control.Connect, Addr: p.addr})
 	p.peer = r.Peer
 	return p, err
+}
+
+// listen is where a server listens. Of Unix sockets there is one at a time.
+func (e *env) listen(security string) string {
+	switch security {
+	case "quic":
+		return "/ip4/127.0.0.1/udp/0/quic-v1"
+	case "ws":
+		return "/ip4/127.0.0.1/tcp/0/ws"
+	case "unix":
+		return "/unix" + filepath.Join(e.bins, "socket")
+	}
+	return "/ip4/127.0.0.1/tcp/0"
 }
 
 func (p *pair) close() (err error) {

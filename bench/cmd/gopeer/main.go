@@ -20,6 +20,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	libp2pws "github.com/libp2p/go-libp2p/p2p/transport/websocket"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 
 	"github.com/troupe-p2p/troupe/bench/drive"
@@ -50,8 +51,10 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(libp2ptls.ID, libp2ptls.New))
 	case "quic":
 		opts = append(opts, libp2p.Transport(libp2pquic.NewTransport))
+	case "ws":
+		opts = append(opts, libp2p.Transport(libp2pws.New), libp2p.Security(noise.ID, noise.New))
 	default:
-		return nil, fmt.Errorf("unknown security %q: noise, tls or quic", cfg.Security)
+		return nil, fmt.Errorf("unknown security %q: noise, tls, quic or ws", cfg.Security)
 	}
 	if cfg.Listen == "" {
 		opts = append(opts, libp2p.NoListenAddrs)

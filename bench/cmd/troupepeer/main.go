@@ -13,6 +13,8 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/unix"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 
 	"github.com/troupe-p2p/troupe/bench/drive"
 )
@@ -47,8 +49,12 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 		c.Security = []troupe.Security{troupe.TLS}
 	case "quic":
 		c.Transports = []troupe.Transport{quic.Config{}.Transport}
+	case "ws":
+		c.Security, c.Transports = []troupe.Security{troupe.Noise}, []troupe.Transport{websocket.Config{}.Transport}
+	case "unix":
+		c.Security, c.Transports = []troupe.Security{troupe.Noise}, []troupe.Transport{unix.Config{}.Transport}
 	default:
-		return nil, fmt.Errorf("unknown security %q: noise, tls or quic", cfg.Security)
+		return nil, fmt.Errorf("unknown security %q: noise, tls, quic, ws or unix", cfg.Security)
 	}
 	if cfg.Crowd {
 		c.Runtime = crowd()
