@@ -38,6 +38,7 @@ var archPolicy = []archRow{
 	{"peers/connset", aCore, archForCores},
 	{"peers/dialplan", aCore, archForCores},
 	{"peers/limits", aCore, archForCores},
+	{"peers/story", aCore, append([]string{"peers/dialplan"}, archForCores...)},
 	{"peerstore/book", aCore, archForCores},
 	{"relay/circuit", aCore, archForCores},
 	{"natpunch/autonat", aCore, archForCores},

@@ -20,6 +20,7 @@ import (
 	"github.com/troupe-p2p/troupe/peers/connset"
 	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/peers/limits"
+	"github.com/troupe-p2p/troupe/peers/story"
 	"github.com/troupe-p2p/troupe/peerstore/book"
 	"github.com/troupe-p2p/troupe/protocols/identify"
 	"github.com/troupe-p2p/troupe/protocols/identify/message"
@@ -73,6 +74,7 @@ func Bounds() []Bound {
 		mux.Bounds,
 		netconn.Bounds,
 		noise.Bounds,
+		story.Bounds,
 		peers.Bounds,
 		perfcore.Bounds,
 		pingcore.Bounds,

@@ -22,6 +22,7 @@ import (
 	"github.com/troupe-p2p/troupe/peers/connset"
 	"github.com/troupe-p2p/troupe/peers/dialplan"
 	"github.com/troupe-p2p/troupe/peers/limits"
+	"github.com/troupe-p2p/troupe/peers/story"
 	"github.com/troupe-p2p/troupe/peerstore/book"
 	"github.com/troupe-p2p/troupe/protocols/identify/message"
 	"github.com/troupe-p2p/troupe/protocols/perf/perfcore"
@@ -185,6 +186,22 @@ var boundedPeers = map[string]boundDriver{
 		for i := range 100 * b.Cap {
 			f.Failed(boundEpoch, nil, invented(i/8), inventedAddr(i%8), dialplan.ErrTimeout)
 			most = max(most, f.Len())
+		}
+		return most
+	},
+	"peers/story: peers remembered": func(_ *testing.T, b troupe.Bound) (most int) {
+		var s story.Book
+		for i := range 100 * b.Cap {
+			s.Add(invented(i), story.Happening{})
+			most = max(most, s.Len())
+		}
+		return most
+	},
+	"peers/story: happenings of one peer": func(_ *testing.T, b troupe.Bound) (most int) {
+		var s story.Book
+		for range 100 * b.Cap {
+			s.Add(invented(1), story.Happening{})
+			most = max(most, len(s.Of(invented(1))))
 		}
 		return most
 	},

@@ -51,6 +51,7 @@ type System struct {
 	listen   actors.Ref[messages.Listeners]
 	routes   peers.Routes
 	marks    peers.Marks
+	stories  peers.Stories
 
 	hub     *actors.Hub[Event]
 	streams *actors.Budget
@@ -112,7 +113,7 @@ func (s *System) prepare() error {
 		return bad("Key", err)
 	}
 	s.id = id
-	s.hub = &actors.Hub[Event]{Runtime: s.rt}
+	s.hub = &actors.Hub[Event]{Runtime: s.rt, Tap: s.stories.Note}
 	s.life, s.end = context.WithCancelCause(context.Background())
 	s.table = &protocols.Table{}
 	s.identifyState = &identify.State{}
@@ -244,7 +245,7 @@ func (s *System) plan() (*plan, error) {
 	}
 	p.movers = append(p.movers,
 		in(&peersSlot, peers.Spec(peers.Config{
-			Self: s.id, Limits: s.cfg.Limits, Hub: s.hub, State: &peers.State{}, Routes: &s.routes, Marks: &s.marks,
+			Self: s.id, Limits: s.cfg.Limits, Hub: s.hub, State: &peers.State{}, Routes: &s.routes, Marks: &s.marks, Stories: &s.stories,
 			Book: s.book, Identify: s.identify, Streams: s.streams, Buffers: s.buffers,
 			Session: s.sessionSpec, Refuse: mux.Refuse,
 			Dial: func(j peers.DialJob) actors.Spec {

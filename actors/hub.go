@@ -10,6 +10,9 @@ import (
 type Hub[T any] struct {
 	// Runtime is where the readers wait. Default: any live one.
 	Runtime *Runtime
+	// Tap, if set, gets every value before the feeds do, on the goroutine of who emits it. It must not
+	// block.
+	Tap func(T)
 
 	mu    sync.Mutex
 	feeds []*Feed[T]
@@ -18,6 +21,9 @@ type Hub[T any] struct {
 
 // Emit puts v into every feed.
 func (h *Hub[T]) Emit(v T) {
+	if h.Tap != nil {
+		h.Tap(v)
+	}
 	h.mu.Lock()
 	feeds := h.feeds // replaced as a whole, never changed in place
 	h.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/peers/connset"
 	"github.com/troupe-p2p/troupe/peers/dialplan"
+	"github.com/troupe-p2p/troupe/peers/story"
 	"github.com/troupe-p2p/troupe/stream"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -365,6 +366,7 @@ func (p *peer) dialEnded(err error) {
 	for _, t := range p.plan.names {
 		t.Cancel()
 	}
+	p.cfg.Stories.add(p.id, story.Happening{At: p.rt.Now(), What: Dialled, Err: shortly(err), Tried: p.plan.d.Report()})
 	lost := err != nil && !errors.Is(err, errConnected)
 	if lost {
 		p.unlink()
@@ -384,6 +386,18 @@ func (p *peer) dialEnded(err error) {
 		}
 		return w.link == nil
 	})
+}
+
+// shortly is why a dial has failed, without what its report says anyway.
+func shortly(err error) error {
+	var all *dialplan.Error
+	switch {
+	case err == nil, errors.Is(err, errConnected):
+		return nil
+	case errors.As(err, &all):
+		return all.Cause
+	}
+	return err
 }
 
 // stopDial ends the dial and every attempt at once, those of earlier dials too.

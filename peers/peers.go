@@ -47,6 +47,8 @@ type Config struct {
 	CanDial func(ma.Multiaddr) error
 	// Marks say which peers to keep. Default: none.
 	Marks *Marks
+	// Stories are told of every dial that has ended. Default: nobody is.
+	Stories *Stories
 	// Own are the addresses that the node listens on.
 	Own func() []ma.Multiaddr
 	// Resolve turns DNS names in an address into addresses. It blocks.

@@ -80,6 +80,7 @@ type attempt struct {
 	state   state
 	err     error
 	skipped bool // nothing was sent
+	won     bool
 }
 
 type state uint8
@@ -169,7 +170,7 @@ func (d *Dial) HandleWon(now time.Time, n int) bool {
 	if d.ended || n < 0 || n >= len(d.all) || d.all[n].state != running {
 		return false
 	}
-	d.all[n].state = over
+	d.all[n].state, d.all[n].won = over, true
 	d.running--
 	d.end(Ended{N: n})
 	return true
