@@ -8,6 +8,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bound"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/halfopen"
 
 	quicgo "github.com/quic-go/quic-go"
 )
@@ -61,7 +62,7 @@ const (
 	// DefaultSendBuffer keeps the QUIC stack busy while a writer is woken.
 	DefaultSendBuffer = 64 << 10
 	// DefaultHalfOpen is what a quiet node never reaches: a handshake takes milliseconds.
-	DefaultHalfOpen = 256
+	DefaultHalfOpen = halfopen.Default
 	// DefaultHandshakeTimeout is quic-go's.
 	DefaultHandshakeTimeout = 5 * time.Second
 	// DefaultIdleTimeout and DefaultKeepAlive are go-libp2p's.

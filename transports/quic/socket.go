@@ -11,6 +11,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/negotiation/tls"
+	"github.com/troupe-p2p/troupe/transports/internal/halfopen"
 
 	quicgo "github.com/quic-go/quic-go"
 )
@@ -23,7 +24,7 @@ type socket struct {
 	network string
 	bound   *net.UDPAddr
 
-	halfOpen halfOpen
+	halfOpen *halfopen.Table
 	measured sync.Once // its buffers were
 
 	// Of the transport's mu.
@@ -51,7 +52,7 @@ func (t *Transport) newSocket(network string, bind *net.UDPAddr) (*socket, error
 	}
 	s := &socket{
 		pc: pc, network: network, bound: pc.LocalAddr().(*net.UDPAddr),
-		halfOpen: halfOpen{max: t.cfg.HalfOpen, held: map[newcomer]int{}},
+		halfOpen: halfopen.New(t.cfg.HalfOpen),
 	}
 	reset, err := resetKey(t.cfg.Key, s.bound)
 	if err != nil {
@@ -61,9 +62,9 @@ func (t *Transport) newSocket(network string, bind *net.UDPAddr) (*socket, error
 	s.stack = &quicgo.Transport{
 		Conn:                pc,
 		StatelessResetKey:   reset,
-		VerifySourceAddress: s.halfOpen.wantsProof,
+		VerifySourceAddress: s.halfOpen.WantsProof,
 		ConnContext: func(ctx context.Context, from *quicgo.ClientInfo) (context.Context, error) {
-			leave, err := s.halfOpen.enter(from.RemoteAddr, from.AddrVerified)
+			leave, err := s.halfOpen.Enter(from.RemoteAddr, from.AddrVerified)
 			if err != nil {
 				return nil, err
 			}
