@@ -207,7 +207,7 @@ func boundTests() map[string]boundTest {
 		{"transports/quic", "TestBytesThatWaitToBeSentAreBounded"}: {
 			"transports/quic: bytes of one stream that wait to be sent",
 		},
-		{"transports/quic", "TestHandshakesUnderWayAreBounded"}: {
+		{"transports/internal/quicstack", "TestHandshakesUnderWayAreBounded"}: {
 			"transports/quic: inbound handshakes under way on one socket",
 		},
 		{"transports/quic", "TestResetsInAStormEndTheConnection"}: {

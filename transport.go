@@ -46,13 +46,14 @@ func (s *System) adapters() ([]conduit.Transport, error) {
 		kinds = []Transport{TCP}
 	}
 	var out []conduit.Transport
+	me := conduit.Node{Key: s.cfg.Key, Warn: s.cfg.Logger.Sugar().Warnw, Shared: new(conduit.Shared)}
 	for _, k := range kinds {
 		t, err := k(s.rt)
 		if err != nil {
 			return nil, err
 		}
 		if m, ok := t.(conduit.Member); ok {
-			if err := m.Join(conduit.Node{Key: s.cfg.Key, Warn: s.cfg.Logger.Sugar().Warnw}); err != nil {
+			if err := m.Join(me); err != nil {
 				return nil, err
 			}
 		}

@@ -196,6 +196,8 @@ type Node struct {
 	// Warn takes what the node's operator should know, with pairs of keys and values. Default:
 	// nobody is told.
 	Warn func(what string, pairs ...any)
+	// Shared is where transports of this node meet. Default: each is on its own.
+	Shared *Shared
 }
 
 // Member is a Transport that has to know its node. The node calls Join once, before anything else;

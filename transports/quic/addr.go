@@ -41,13 +41,3 @@ func fromNet(a net.Addr) (ma.Multiaddr, error) {
 	}
 	return m.Encapsulate(quicV1), nil
 }
-
-// source is the address that the system sends from to get to dst. Nothing is sent to find out.
-func source(network string, dst *net.UDPAddr) (*net.UDPAddr, error) {
-	c, err := net.DialUDP(network, nil, dst)
-	if err != nil {
-		return nil, err
-	}
-	src := c.LocalAddr().(*net.UDPAddr)
-	return src, c.Close()
-}

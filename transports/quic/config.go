@@ -9,6 +9,7 @@ import (
 	"github.com/troupe-p2p/troupe/internal/bound"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/halfopen"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
 
 	quicgo "github.com/quic-go/quic-go"
 )
@@ -72,11 +73,6 @@ const (
 	// firstWindow is yamux's, for a stream as for a connection: what a connection may cost without
 	// asking is the same over every transport.
 	firstWindow = 256 << 10
-	// maxDirect is how many bytes of a stream go to the QUIC stack without a pump, until a pump
-	// has seen it take more: quic-go does not say how much of them it still holds.
-	maxDirect = 16 << 10
-	// maxReason bounds what we tell a remote about a close, so that it fits into one packet.
-	maxReason = 256
 )
 
 // Transport makes the transport of a node: troupe.Config{Transports: []troupe.Transport{c.Transport}}.
@@ -134,11 +130,11 @@ func Bounds() []bound.Bound {
 			Attack: "many streams that nobody reads"},
 		{Name: "transports/quic: bytes that the windows of all connections have grown by", Cap: DefaultGrowth,
 			Attack: "many connections whose streams are read until their windows are wide, and no more then"},
-		{Name: "transports/quic: bytes of one stream that wait to be sent", Cap: 2*DefaultSendBuffer + maxDirect,
+		{Name: "transports/quic: bytes of one stream that wait to be sent", Cap: 2*DefaultSendBuffer + quicstack.MaxDirect,
 			Attack: "questions whose answers are not read"},
 		{Name: "transports/quic: inbound handshakes under way on one socket", Cap: DefaultHalfOpen,
 			Attack: "first packets from made-up addresses"},
-		{Name: "transports/quic: streams of one connection reset by the remote that opened them, at once", Cap: resetBurst,
+		{Name: "transports/quic: streams of one connection reset by the remote that opened them, at once", Cap: quicstack.ResetBurst,
 			Attack: "streams opened and reset in a storm (rapid reset)"},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
 )
 
 func peerID(t *testing.T, n byte) identity.ID {
@@ -89,6 +90,12 @@ func TestWithoutAKeyNothingWorks(t *testing.T) {
 	}
 }
 
+type ending struct {
+	code   uint32
+	remote bool
+	err    error
+}
+
 // ended records how a conduit ended.
 type ended struct {
 	transporttest.MuxedSink
@@ -101,7 +108,7 @@ func TestACodeOfMoreThan32BitsIsTheLargest(t *testing.T) {
 	a, b := pair(t, same)
 	s := &ended{how: make(chan ending, 1)}
 	a.Bind(s)
-	_ = b.qc.CloseWithError(1<<40, "why \x1b[2J")
+	_ = b.QUIC().CloseWithError(1<<40, "why \x1b[2J")
 	e := <-s.how
 	if e.code != 1<<32-1 || !e.remote || !strings.HasSuffix(e.err.Error(), "remote: connection closed, code 0xffffffff: why ?[2J") {
 		t.Errorf("%+v", e)
@@ -112,7 +119,7 @@ func TestASilentRemoteEndsTheConnection(t *testing.T) {
 	a, b := pair(t, func(c *Config) { c.IdleTimeout = time.Second })
 	s := &ended{how: make(chan ending, 1)}
 	b.Bind(s)
-	_ = a.s.pc.Close()
+	_ = a.UDP().Close()
 	e := <-s.how
 	if e.code != 0 || e.remote || !strings.Contains(e.err.Error(), "quic: remote: talk to") || !strings.Contains(e.err.Error(), "no answer") {
 		t.Errorf("%+v", e)
@@ -133,7 +140,7 @@ func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
 		s.Bind(sink, 1)
 		taken += sink.stuff(t, s, 100*send)
 	}
-	if limit := conn + streams*(2*send+maxDirect); taken > limit || taken < firstWindow {
+	if limit := conn + streams*(2*send+quicstack.MaxDirect); taken > limit || taken < firstWindow {
 		t.Errorf("%d bytes were taken, %d to %d may be", taken, firstWindow, limit)
 	}
 }
@@ -186,7 +193,7 @@ func TestBytesThatWaitToBeSentAreBounded(t *testing.T) {
 	}
 	s.Bind(&writer{again: make(chan struct{}, 1)}, 1)
 	small, taken := make([]byte, 100), 0
-	for range 100 * (2*DefaultSendBuffer + maxDirect) / len(small) {
+	for range 100 * (2*DefaultSendBuffer + quicstack.MaxDirect) / len(small) {
 		n, err := s.TryWrite(small)
 		if err != nil {
 			t.Fatal(err)
@@ -195,7 +202,7 @@ func TestBytesThatWaitToBeSentAreBounded(t *testing.T) {
 			break
 		}
 	}
-	if limit := window + 2*DefaultSendBuffer + maxDirect; taken > limit || taken < DefaultSendBuffer {
+	if limit := window + 2*DefaultSendBuffer + quicstack.MaxDirect; taken > limit || taken < DefaultSendBuffer {
 		t.Errorf("%d bytes were taken, %d to %d may be", taken, DefaultSendBuffer, limit)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -34,22 +35,31 @@ func TestTransportKeepsTheContract(t *testing.T) {
 				Listen:     ma.StringCast(listen),
 				Foreign:    foreign(),
 				WrongPeer:  func(err error) bool { return errors.Is(err, identity.ErrMismatch) },
-				Break:      func(_ testing.TB, c conduit.Conduit) { _ = c.Muxed.(*conn).s.pc.Close() },
-				Held:       256<<10 + 2*DefaultSendBuffer + maxDirect + DefaultReadBuffer,
+				Break:      func(_ testing.TB, c conduit.Conduit) { _ = c.Muxed.(*conn).UDP().Close() },
+				Held:       256<<10 + 2*DefaultSendBuffer + quicstack.MaxDirect + DefaultReadBuffer,
 				MaxStreams: 16,
 			})
 		})
 	}
 }
 
+type conn = quicstack.Conn
+
 // pair is two ends of a connection between the first node and the second.
 func pair(t *testing.T, tune func(*Config)) (dialler, acceptor *conn) {
+	t.Helper()
+	return pairOf(t, tune, new([]*Transport))
+}
+
+// pairOf tells the transports too, the acceptor's first.
+func pairOf(t *testing.T, tune func(*Config), of *[]*Transport) (dialler, acceptor *conn) {
 	t.Helper()
 	rt := transporttest.Runtime(t)
 	node := func(n byte) *Transport {
 		cfg := testConfig(transporttest.Key(n))
 		tune(&cfg)
-		return New(rt, cfg)
+		*of = append(*of, New(rt, cfg))
+		return (*of)[len(*of)-1]
 	}
 	acc := &transporttest.Acceptor{}
 	l, err := node(2).Listen(anyPort, acc)

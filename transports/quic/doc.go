@@ -13,6 +13,10 @@
 //	        written by a pump that ends when nothing is left
 //	end     the context of the connection -> pump: Reset of each stream, then Ended
 //
+// Sockets, streams and ends are those of transports/internal/quicstack: with WebTransport in the same node,
+// and on the same address, the two share a socket, and of two limits on what a remote may do the wider one
+// holds there.
+//
 // The QUIC stack is quic-go. 0-RTT, unidirectional streams and datagrams are off, and there are no
 // session tickets: a resumed session shows no certificate. Keys are logged where Config.KeyLog says so
 // and nowhere else.

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/negotiation/tls"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
 
 	quicgo "github.com/quic-go/quic-go"
 )
@@ -23,8 +26,8 @@ func TestResetsInAStormEndTheConnection(t *testing.T) {
 	s.OnAccepted = func(st conduit.MuxedStream) { st.Bind(&writer{}, 1) }
 	b.Bind(s)
 	sent := 0
-	for range 100 * resetBurst {
-		qs, err := a.qc.OpenStreamSync(t.Context())
+	for range 100 * quicstack.ResetBurst {
+		qs, err := a.QUIC().OpenStreamSync(t.Context())
 		if err != nil {
 			break
 		}
@@ -37,57 +40,32 @@ func TestResetsInAStormEndTheConnection(t *testing.T) {
 	}
 	e := <-s.how
 	var qe *Error
-	if e.code != rateLimited || e.remote || !errors.Is(e.err, ErrResets) || !errors.As(e.err, &qe) || qe.Origin != fault.Limit {
+	if e.code != quicstack.RateLimited || e.remote || !errors.Is(e.err, ErrResets) || !errors.As(e.err, &qe) || qe.Origin != fault.Limit {
 		t.Errorf("after %d streams: %+v", sent, e)
 	}
 	var ae *quicgo.ApplicationError
-	<-a.qc.Context().Done()
-	if _, err := a.qc.OpenStream(); !errors.As(err, &ae) || ae.ErrorCode != rateLimited {
+	<-a.QUIC().Context().Done()
+	if _, err := a.QUIC().OpenStream(); !errors.As(err, &ae) || ae.ErrorCode != quicstack.RateLimited {
 		t.Errorf("the remote was told %v", err)
 	}
 }
 
-// Windows grow while streams are read. All connections together do not grow without bound, and what one
-// has grown by is there for others when it ends.
+// Windows grow while streams are read, as far as all connections together may, and what one has grown by is
+// there for others when it ends.
 func TestWindowsShareTheirGrowth(t *testing.T) {
-	g := growth{most: DefaultGrowth}
-	conns := make([]quicgo.Conn, 100)
-	var sum uint64
-	for range 100 {
-		for i := range conns {
-			if g.widen(&conns[i], firstWindow) {
-				sum += firstWindow
-			}
-		}
-	}
-	if sum == 0 || sum > DefaultGrowth || sum != g.sum {
-		t.Fatalf("windows grew by %d, at most %d may be", sum, DefaultGrowth)
-	}
-	for i := range conns {
-		g.ended(&conns[i])
-		g.ended(&conns[i])
-	}
-	if g.sum != 0 || len(g.of) > 0 {
-		t.Errorf("%d bytes are taken by nobody", g.sum)
-	}
-
 	for _, growth := range []int{1, 1 << 20} {
 		t.Run(fmt.Sprint(growth), func(t *testing.T) { // each settles before the next counts buffers
-			a, b := pair(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.Growth = 4<<20, 8<<20, growth })
+			var at []*Transport
+			a, b := pairOf(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.Growth = 4<<20, 8<<20, growth }, &at)
+			grown := at[0].stack.Grown
 			moves(t, a, b, 32<<20)
-			if grown := b.t.windows.grown(); (grown > 0) != (growth > 1) || grown > growth {
-				t.Errorf("windows grew by %d", grown)
+			if n := grown(); (n > 0) != (growth > 1) || n > growth {
+				t.Errorf("windows grew by %d", n)
 			}
 			_ = a.Close(0, "")
-			transporttest.Settle(t, "bytes that windows have grown by", 0, b.t.windows.grown)
+			transporttest.Settle(t, "bytes that windows have grown by", 0, grown)
 		})
 	}
-}
-
-func (g *growth) grown() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return int(g.sum)
 }
 
 // moves has all bytes read at the other end.
@@ -131,7 +109,7 @@ func TestGarbageIsAnsweredWithLessThanItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	nc, err := net.DialUDP("udp4", nil, l.(*listener).s.bound)
+	nc, err := net.DialUDP("udp4", nil, l.(*quicstack.Listener).UDP().LocalAddr().(*net.UDPAddr))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,6 +160,29 @@ func TestGarbageIsAnsweredWithLessThanItIs(t *testing.T) {
 	defer acc.Next(t, 0).Abandon()
 }
 
+// The multiaddr says quic-v1.
+func TestVersionTwoIsNotSpoken(t *testing.T) {
+	tr := New(transporttest.Runtime(t), testConfig(transporttest.Key(1)))
+	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = pc.Close() }()
+	client := &quicgo.Transport{Conn: pc}
+	defer func() { _ = client.Close() }()
+	_, err = client.Dial(t.Context(), l.(*quicstack.Listener).UDP().LocalAddr(), tr.handshake("", &tls.Found{}),
+		&quicgo.Config{Versions: []quicgo.Version{quicgo.Version2}})
+	var other *quicgo.VersionNegotiationError
+	if !errors.As(err, &other) || len(other.Theirs) == 0 || slices.Contains(other.Theirs, quicgo.Version2) {
+		t.Errorf("err = %v", err)
+	}
+}
+
 // A node that crashed and is back does not leave its remotes to find out by a timeout.
 func TestARestartEndsTheConnectionsOfBefore(t *testing.T) {
 	rt := transporttest.Runtime(t)
@@ -202,8 +203,8 @@ func TestARestartEndsTheConnectionsOfBefore(t *testing.T) {
 	defer c.Abandon()
 	s := &ended{how: make(chan ending, 1)}
 	c.Muxed.Bind(s)
-	<-c.Muxed.(*conn).confirmed.done // before that it would go on with its handshake, which no reset ends
-	_ = l.(*listener).s.pc.Close()   // says nothing to anybody
+	<-c.Muxed.(*conn).Confirmed()             // before that it would go on with its handshake, which no reset ends
+	_ = l.(*quicstack.Listener).UDP().Close() // says nothing to anybody
 	again, err := patient(1).Listen(l.Addr(), &transporttest.Acceptor{})
 	if err != nil {
 		t.Fatal(err)
@@ -221,24 +222,6 @@ func TestARestartEndsTheConnectionsOfBefore(t *testing.T) {
 	}
 }
 
-// A key of resets is one address's, or a node's second socket would tell how to reset what runs over the
-// first.
-func TestEachAddressHasAResetKeyOfItsOwn(t *testing.T) {
-	key := func(n byte, port int) quicgo.StatelessResetKey {
-		k, err := resetKey(transporttest.Key(n), &net.UDPAddr{IP: net.IPv4zero, Port: port})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return *k
-	}
-	if before, after := key(1, 1), key(1, 1); before != after {
-		t.Error("a node that is back has another key")
-	}
-	if key(1, 1) == key(1, 2) || key(1, 1) == key(2, 1) {
-		t.Error("two addresses or two nodes have one key")
-	}
-}
-
 // Close waits for nobody: not for a remote that is gone, nor for streams that are stuck.
 func TestCloseOfAStuckConnectionIsQuick(t *testing.T) {
 	a, b := pair(t, same)
@@ -253,7 +236,7 @@ func TestCloseOfAStuckConnectionIsQuick(t *testing.T) {
 	if taken := w.stuff(t, st, 4<<20); taken == 4<<20 {
 		t.Fatal("it is not stuck")
 	}
-	_ = b.s.pc.Close()
+	_ = b.UDP().Close()
 	began := time.Now()
 	_ = a.Close(7, "bye")
 	if e := <-s.how; e.code != 7 || e.remote || time.Since(began) > time.Second {

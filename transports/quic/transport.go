@@ -2,38 +2,32 @@ package quic
 
 import (
 	"context"
-	"errors"
-	"sync"
-	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/negotiation/tls"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 	quicgo "github.com/quic-go/quic-go"
 )
 
-const name = "quic"
+const (
+	name = "quic"
+	alpn = "libp2p" // quic/README.md, "ALPN"
+)
 
 // Transport dials and listens on UDP. It holds sockets as long as something uses them.
 type Transport struct {
-	rt      *actors.Runtime
-	cfg     Config
-	stack   *quicgo.Config
-	id      *tls.Identity
-	err     error // why it cannot be used: nobody has told whose it is
-	warn    func(what string, pairs ...any)
-	windows growth
-
-	advised sync.Once // of small buffers
-
-	mu sync.Mutex
-	// As many as there are listeners, sockets of former ones with connections, and one for each
-	// family that is dialled without a listener.
-	sockets []*socket
+	rt    *actors.Runtime
+	cfg   Config
+	conf  *quicgo.Config
+	id    *tls.Identity
+	err   error            // why it cannot be used: nobody has told whose it is
+	stack *quicstack.Stack // its sockets; the node's, once it has joined one
 }
 
 var _ conduit.Member = (*Transport)(nil)
@@ -41,12 +35,11 @@ var _ conduit.Member = (*Transport)(nil)
 // New makes the transport. Its goroutines are pumps of rt, beside those of the QUIC stack. Without
 // Config.Key it is of no use before Join.
 func New(rt *actors.Runtime, cfg Config) *Transport {
-	t := &Transport{rt: rt, cfg: cfg.withDefaults(), err: ErrNoKey, warn: func(string, ...any) {}}
-	t.windows.most = uint64(t.cfg.Growth)
-	t.stack = t.cfg.quic()
-	t.stack.AllowConnectionWindowIncrease = t.windows.widen
+	t := &Transport{rt: rt, cfg: cfg.withDefaults(), err: ErrNoKey}
+	t.conf = t.cfg.quic()
 	if cfg.Key != nil {
 		t.id, t.err = tls.NewIdentity(cfg.Key, rt.Now())
+		t.stack = quicstack.New(rt, t.sockets(nil))
 	}
 	return t
 }
@@ -56,14 +49,16 @@ func (t *Transport) Join(n conduit.Node) error {
 	if t.cfg.Key != nil && !t.cfg.Key.Public().Equal(n.Key.Public()) {
 		return ErrKey
 	}
-	if n.Warn != nil {
-		t.warn = n.Warn
-	}
 	if t.cfg.Key == nil {
 		t.cfg.Key = n.Key
 		t.id, t.err = tls.NewIdentity(n.Key, t.rt.Now())
 	}
+	t.stack = quicstack.Of(n, t.rt, t.sockets(n.Warn))
 	return t.err
+}
+
+func (t *Transport) sockets(warn func(string, ...any)) quicstack.Config {
+	return quicstack.Config{Key: t.cfg.Key, HalfOpen: t.cfg.HalfOpen, Growth: t.cfg.Growth, Warn: warn}
 }
 
 // Name implements conduit.Transport.
@@ -77,7 +72,7 @@ func (t *Transport) CanListen(a ma.Multiaddr) bool { return isQUIC(a) }
 
 // Dial implements conduit.Transport.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, expect identity.ID, done func(conduit.Conduit, error)) {
-	var c *conn
+	var c *quicstack.Conn
 	told := false
 	what := "quic dial " + a.String()
 	t.rt.Pump(what, func() {
@@ -91,7 +86,7 @@ func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, expect identity.ID
 		done(conduit.Conduit{Muxed: c}, nil)
 	}, func(pe *actors.PanicError) {
 		if c != nil {
-			c.failed(pe)
+			c.Failed(pe)
 		}
 		if !told {
 			t.rt.Pump(what, func() { done(conduit.Conduit{}, pe) }, ignore)
@@ -99,7 +94,7 @@ func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, expect identity.ID
 	})
 }
 
-func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID) (*conn, error) {
+func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID) (*quicstack.Conn, error) {
 	local := func(err error) error { return fail(fault.Local, "dial", a, err) }
 	network, dst, err := udpAddr(a)
 	switch {
@@ -110,37 +105,20 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID
 	case ctx.Err() != nil:
 		return nil, local(fault.Canceled(ctx))
 	}
-	src, err := source(network, dst)
-	if err != nil {
-		return nil, fail(origin(err), "dial", a, err)
-	}
-	s, err := t.socketToDial(network, src, dst)
-	if err != nil {
-		return nil, fail(origin(err), "dial", a, err)
-	}
-	src.Port = s.bound.Port
 	var found tls.Found
-	conf, confirmed := t.stack.Clone(), newConfirmation()
-	conf.TokenStore = confirmed
-	qc, err := s.stack.Dial(ctx, dst, t.handshake(expect, &found), conf)
+	k, err := t.stack.Dial(ctx, quicstack.Dialling{
+		Transport: name, Network: network, To: dst, Addr: a, Multiaddr: fromNet,
+		TLS: t.handshake(expect, &found), Config: t.conf,
+	})
 	if err != nil {
-		_ = t.leave(s, false)
-		return nil, dialError(ctx, a, &found, err)
+		return nil, quicstack.DialError(ctx, name, a, found.Err, err)
 	}
-	t.adviseBuffers(s)
-	confirmed.until = time.Now().Add(farewell)
-	from, err := fromNet(src)
-	if err != nil {
-		_ = qc.CloseWithError(0, "")
-		_ = t.leave(s, false)
-		return nil, local(err)
-	}
-	// The dial's use of the socket becomes the connection's.
-	ends := conduit.Endpoints{Local: from, Remote: a, Direction: conduit.Outbound, Transport: name}
-	return t.conn(qc, s, ends, found, confirmed), nil
+	return t.conduit(k, &found), nil
+}
+
+func fail(o fault.Origin, op string, a ma.Multiaddr, err error) error {
+	return sockets.Fail(name, o, op, a, err)
 }
 
 // ignore is for pumps that bring the news of a panic: who panics on it is beyond help.
 func ignore(*actors.PanicError) {}
-
-var errNoArrival = errors.New("a handshake without its connection")

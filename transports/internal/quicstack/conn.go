@@ -1,14 +1,14 @@
-package quic
+package quicstack
 
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bucket"
-	"github.com/troupe-p2p/troupe/negotiation/tls"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 
@@ -16,30 +16,32 @@ import (
 )
 
 const (
+	// maxReason bounds what we tell a remote about a close, so that it fits into one packet.
+	maxReason = 256
 	// panicCode is what the remote sees of a stream or connection whose owner panicked here. Whoever
 	// wants to tell it more catches the panic before it comes to this.
 	panicCode = 0
-	// rateLimited is libp2p's code for a remote that does too much of something.
-	rateLimited = 0x1002
+	// RateLimited is libp2p's code for a remote that does too much of something.
+	RateLimited = 0x1002
 )
 
-// resetBurst and resetRate are package yamux's budget for streams that a remote opens and resets: each
+// ResetBurst and resetRate are package yamux's budget for streams that a remote opens and resets: each
 // costs us what no stream limit counts, since it is over before anybody looks.
 const (
-	resetBurst = 1000
+	ResetBurst = 1000
 	resetRate  = 200
 )
 
-// conn is one connection. Whoever bound a sink last owns it.
+// Conn is one connection. Whoever bound a sink last owns it.
 //
-// Locks are taken in the order deliver, a stream's mu, conn's mu.
-type conn struct {
-	t    *Transport
-	s    *socket
-	qc   *quicgo.Conn
-	ends conduit.Endpoints
-	peer identity.ID
-	key  identity.PublicKey
+// Locks are taken in the order deliver, a stream's mu, the connection's mu.
+type Conn struct {
+	rt     *actors.Runtime
+	s      *socket
+	qc     *quicgo.Conn
+	ends   conduit.Endpoints
+	p      Params
+	proven bool
 
 	// ending is closed when the end pump has been started. Pumps that end with the connection wait
 	// for that, so that the runtime sees one of them until the end was told.
@@ -59,44 +61,39 @@ type conn struct {
 	spare     *quicgo.Stream // opened by the pump that waited for the remote's grant
 	refused   bool           // OpenStream failed: CanOpen is owed
 	waiting   bool           // and a pump waits to tell
-	why       *ending        // set by the first reason to end
+	why       *Ending        // set by the first reason to end
 	over      bool           // nothing comes any more
 	told      bool           // the present sink knows
 }
 
-var _ conduit.Muxed = (*conn)(nil)
+var _ conduit.Muxed = (*Conn)(nil)
 
-// conn makes a conduit of qc, which holds one use of s until it ends.
-func (t *Transport) conn(qc *quicgo.Conn, s *socket, ends conduit.Endpoints, who tls.Found, confirmed *confirmation) *conn {
-	c := &conn{
-		t: t, s: s, qc: qc, ends: ends, peer: who.Peer, key: who.PublicKey,
-		streams: map[quicgo.StreamID]*stream{}, ending: make(chan struct{}),
-		confirmed: confirmed, resets: bucket.New(resetBurst, resetRate, t.rt.Now()),
-	}
-	// owned: by the pump that it starts; closing the socket calls no code but ours.
-	context.AfterFunc(qc.Context(), func() {
-		t.windows.ended(qc)
-		_ = t.leave(s, false)
-		c.pump("end", c.finish)
-		close(c.ending)
-	})
-	return c
-}
+// Pump starts one of the connection's goroutines. A panic in it is one of the conduit's owner.
+func (c *Conn) Pump(what string, f func()) { c.rt.Pump(c.ends.Transport+" "+what, f, c.Failed) }
 
-// pump starts one of the connection's goroutines. A panic in it is one of the conduit's owner.
-func (c *conn) pump(what string, f func()) { c.t.rt.Pump("quic "+what, f, c.failed) }
+// QUIC is what it runs over, and UDP what that runs over.
+func (c *Conn) QUIC() *quicgo.Conn { return c.qc }
+
+// UDP is the socket.
+func (c *Conn) UDP() *net.UDPConn { return c.s.pc }
+
+// Proven says that the remote has shown that it is at its address before anything was kept for it.
+func (c *Conn) Proven() bool { return c.proven }
+
+// Confirmed is closed when the server says that it has finished the handshake of a dialled connection.
+func (c *Conn) Confirmed() <-chan struct{} { return c.confirmed.done }
 
 // Endpoints implements conduit.Muxed.
-func (c *conn) Endpoints() conduit.Endpoints { return c.ends }
+func (c *Conn) Endpoints() conduit.Endpoints { return c.ends }
 
 // Peer implements conduit.Muxed.
-func (c *conn) Peer() identity.ID { return c.peer }
+func (c *Conn) Peer() identity.ID { return c.p.Peer }
 
 // PublicKey implements conduit.Muxed.
-func (c *conn) PublicKey() identity.PublicKey { return c.key }
+func (c *Conn) PublicKey() identity.PublicKey { return c.p.Key }
 
 // Bind implements conduit.Muxed. Streams of the remote wait in the QUIC stack until the first one.
-func (c *conn) Bind(s conduit.MuxedSink) {
+func (c *Conn) Bind(s conduit.MuxedSink) {
 	c.mu.Lock()
 	c.sink, c.told = s, false
 	start, late := !c.accepting, c.over
@@ -106,33 +103,27 @@ func (c *conn) Bind(s conduit.MuxedSink) {
 	c.mu.Unlock()
 	switch {
 	case late:
-		c.t.rt.Pump("quic end", c.tell, ignore)
+		c.rt.Pump(c.ends.Transport+" end", c.tell, ignore)
 	case start:
-		c.pump("accept", c.accept)
+		c.Pump("accept", c.accept)
 	}
 	if owed {
-		c.pump("open", c.await)
+		c.Pump("open", c.await)
 	}
 }
 
-func (c *conn) accept() {
-	for {
-		qs, err := c.qc.AcceptStream(context.Background())
-		if err != nil {
-			<-c.ending // finish tells
-			return
-		}
-		c.accepted(qs)
-	}
+func (c *Conn) accept() {
+	c.p.Layer.Accept(c)
+	<-c.ending // finish tells
 }
 
-// accepted hands a stream over, unless its remote has reset it by now: nobody has seen it, nobody has
+// Accepted hands a stream over, unless its remote has reset it by now: nobody has seen it, nobody has
 // to. Its place would be taken until somebody did.
-func (c *conn) accepted(qs *quicgo.Stream) {
+func (c *Conn) Accepted(qs *quicgo.Stream) {
 	if code, ok := resetAlready(qs); ok {
 		qs.CancelWrite(code)
 		qs.CancelRead(code)
-		c.wasted()
+		c.Wasted()
 		return
 	}
 	s := c.add(qs)
@@ -149,27 +140,29 @@ func (c *conn) accepted(qs *quicgo.Stream) {
 	}
 }
 
-// wasted counts a stream that the remote has opened and reset. Who does nothing else loses the
+// Wasted counts a stream that the remote has opened and reset. Who does nothing else loses the
 // connection.
-func (c *conn) wasted() {
+func (c *Conn) Wasted() {
 	c.mu.Lock()
-	ok := c.resets.Take(1, c.t.rt.Now())
+	ok := c.resets.Take(1, c.rt.Now())
 	c.mu.Unlock()
 	if !ok {
-		err := fail(fault.Limit, "talk to", c.ends.Remote, ErrResets)
-		c.end(&ending{code: rateLimited, err: err}, ErrResets.Error())
+		c.End(&Ending{Code: RateLimited, Err: c.fail(fault.Limit, "talk to", ErrResets)}, ErrResets.Error())
 	}
 }
 
 // opened says that the remote opened a stream. RFC 9000, section 2.1: "The least significant bit (0x01)
 // of the stream ID identifies the initiator of the stream", and 0 is the client.
-func (c *conn) opened(id quicgo.StreamID) bool {
+func (c *Conn) opened(id quicgo.StreamID) bool {
 	return (id&1 == 0) == (c.ends.Direction == conduit.Inbound)
 }
 
 // add books a stream; nil if the connection has ended or is about to.
-func (c *conn) add(qs *quicgo.Stream) *stream {
+func (c *Conn) add(qs *quicgo.Stream) *stream {
 	s := &stream{c: c, qs: qs, wake: make(chan struct{}, 1)}
+	if !c.opened(qs.StreamID()) {
+		s.head = c.p.Layer.Head()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.why != nil {
@@ -179,18 +172,18 @@ func (c *conn) add(qs *quicgo.Stream) *stream {
 	return s
 }
 
-func (c *conn) remove(s *stream) {
+func (c *Conn) remove(s *stream) {
 	c.mu.Lock()
 	delete(c.streams, s.qs.StreamID())
 	c.mu.Unlock()
 }
 
 // OpenStream implements conduit.Muxed.
-func (c *conn) OpenStream() (conduit.MuxedStream, error) {
+func (c *Conn) OpenStream() (conduit.MuxedStream, error) {
 	c.mu.Lock()
 	if c.why != nil {
 		c.mu.Unlock()
-		return nil, c.why.err
+		return nil, c.why.Err
 	}
 	qs := c.spare
 	c.spare = nil
@@ -207,7 +200,7 @@ func (c *conn) OpenStream() (conduit.MuxedStream, error) {
 	return nil, c.gone()
 }
 
-func (c *conn) cannotOpen(err error) error {
+func (c *Conn) cannotOpen(err error) error {
 	var full *quicgo.StreamLimitReachedError
 	if !errors.As(err, &full) {
 		return c.gone()
@@ -218,27 +211,27 @@ func (c *conn) cannotOpen(err error) error {
 	c.waiting = c.waiting || start
 	c.mu.Unlock()
 	if start {
-		c.pump("open", c.await)
+		c.Pump("open", c.await)
 	}
-	return fail(fault.Remote, "open a stream to", c.ends.Remote, ErrStreamLimit)
+	return c.fail(fault.Remote, "open a stream to", ErrStreamLimit)
 }
 
 // gone is why nothing goes on a connection that has ended or is about to.
-func (c *conn) gone() error {
+func (c *Conn) gone() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.why != nil {
-		return c.why.err
+		return c.why.Err
 	}
 	if err := context.Cause(c.qc.Context()); err != nil {
-		return c.endingOf(err).err
+		return c.endingOf(err).Err
 	}
-	return fail(fault.Local, "talk to", c.ends.Remote, ErrClosed)
+	return c.fail(fault.Local, "talk to", ErrClosed)
 }
 
 // await waits for the remote's grant, for those whom OpenStream refused. It takes the stream, so
 // that the grant cannot be lost, and the next OpenStream gets it.
-func (c *conn) await() {
+func (c *Conn) await() {
 	for {
 		c.mu.Lock()
 		if !c.refused || c.sink == nil || c.why != nil {
@@ -261,7 +254,7 @@ func (c *conn) await() {
 	}
 }
 
-func (c *conn) canOpen() {
+func (c *Conn) canOpen() {
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
 	c.mu.Lock()
@@ -274,15 +267,18 @@ func (c *conn) canOpen() {
 }
 
 // Close implements conduit.Muxed.
-func (c *conn) Close(code uint32, reason string) error {
+func (c *Conn) Close(code uint32, reason string) error {
 	reason = shorten(reason)
-	c.end(&ending{code: code, err: &CodeError{Code: code, Op: "connection closed", Reason: reason}}, reason)
+	c.End(c.closed(code, false, reason), reason)
 	return nil
 }
 
-// end closes the connection, for whoever comes first. quic-go waits until its own goroutine is done,
+// Closed is the remote's goodbye, where it comes by another way than the end of the connection.
+func (c *Conn) Closed(code uint32, reason string) { c.End(c.closed(code, true, reason), "") }
+
+// End closes the connection, for whoever comes first. quic-go waits until its own goroutine is done,
 // so a pump does.
-func (c *conn) end(why *ending, reason string) {
+func (c *Conn) End(why *Ending, reason string) {
 	c.mu.Lock()
 	first := c.why == nil
 	if first {
@@ -290,30 +286,26 @@ func (c *conn) end(why *ending, reason string) {
 	}
 	c.mu.Unlock()
 	if first {
-		c.pump("close", func() {
-			if c.confirmed.missing() {
-				c.loseAll() // now, not behind the wait
-				c.confirmed.wait(c.qc.Context())
-			}
-			_ = c.qc.CloseWithError(quicgo.ApplicationErrorCode(why.code), reason)
+		c.Pump("close", func() {
+			c.p.Layer.Close(c, *why, reason)
 			<-c.ending
 		})
 	}
 }
 
-// failed contains a panic of the conduit's owner.
-func (c *conn) failed(pe *actors.PanicError) {
-	c.end(&ending{code: panicCode, err: pe}, "")
+// Failed contains a panic of the conduit's owner.
+func (c *Conn) Failed(pe *actors.PanicError) {
+	c.End(&Ending{Code: panicCode, Err: pe}, "")
 	c.mu.Lock()
 	over := c.over
 	c.mu.Unlock()
 	if over { // it happened while the end was told: the rest has to hear of it as well
-		c.t.rt.Pump("quic end", c.finish, ignore)
+		c.rt.Pump(c.ends.Transport+" end", c.finish, ignore)
 	}
 }
 
 // finish tells the end to everybody. It runs once the connection has ended.
-func (c *conn) finish() {
+func (c *Conn) finish() {
 	c.mu.Lock()
 	if c.why == nil {
 		c.why = c.endingOf(context.Cause(c.qc.Context()))
@@ -324,14 +316,14 @@ func (c *conn) finish() {
 	c.tell()
 }
 
-func (c *conn) loseAll() {
+func (c *Conn) loseAll() {
 	for s := c.next(); s != nil; s = c.next() {
 		s.lose(c.why)
 	}
 }
 
 // next takes a stream off the books.
-func (c *conn) next() *stream {
+func (c *Conn) next() *stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, s := range c.streams {
@@ -342,7 +334,7 @@ func (c *conn) next() *stream {
 }
 
 // tell lets the present sink know of the end, once.
-func (c *conn) tell() {
+func (c *Conn) tell() {
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
 	c.mu.Lock()
@@ -350,7 +342,7 @@ func (c *conn) tell() {
 	c.told = sink != nil
 	c.mu.Unlock()
 	if !told && sink != nil {
-		sink.Ended(why.code, why.remote, why.err)
+		sink.Ended(why.Code, why.Remote, why.Err)
 	}
 }
 
@@ -365,3 +357,6 @@ func shorten(reason string) string {
 	}
 	return reason[:cut]
 }
+
+// ignore is for pumps that bring the news of a panic: who panics on it is beyond help.
+func ignore(*actors.PanicError) {}

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package quic
+package quicstack
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package quic
+package quicstack
 
 import (
 	"os"
@@ -29,7 +29,7 @@ var hush = sync.OnceFunc(func() {
 
 // adviseBuffers tells the node's operator once if a socket's buffers are small. It is for sockets that
 // quic-go has set up.
-func (t *Transport) adviseBuffers(s *socket) {
+func (t *Stack) adviseBuffers(s *socket) {
 	s.measured.Do(func() {
 		if receive, send, err := bufferSizes(s.pc); err == nil {
 			t.advise(runtime.GOOS, s.bound.String(), receive, send)
@@ -37,12 +37,12 @@ func (t *Transport) adviseBuffers(s *socket) {
 	})
 }
 
-func (t *Transport) advise(system, socket string, receive, send int) {
+func (t *Stack) advise(system, socket string, receive, send int) {
 	if receive >= wantBuffer && send >= wantBuffer {
 		return
 	}
 	t.advised.Do(func() {
-		t.warn("the system grants small UDP buffers: QUIC loses packets under load",
+		t.cfg.Warn("the system grants small UDP buffers: QUIC loses packets under load",
 			"socket", socket, "receive", receive, "send", send, "wanted", wantBuffer, "mend", mendBuffers[system])
 	})
 }

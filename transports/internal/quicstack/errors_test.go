@@ -1,4 +1,4 @@
-package quic
+package quicstack
 
 import (
 	"net"
@@ -33,7 +33,7 @@ func TestErrorsSayWhoseFaultItIs(t *testing.T) {
 		{call(syscall.EMFILE), fault.Limit},
 		{call(syscall.ENOBUFS), fault.Limit},
 	} {
-		if got := origin(c.err); got != c.want {
+		if got := OriginOf(c.err); got != c.want {
 			t.Errorf("%v is %s's fault, want %s", c.err, got, c.want)
 		}
 	}

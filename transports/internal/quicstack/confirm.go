@@ -1,4 +1,4 @@
-package quic
+package quicstack
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package quic
+package quicstack
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 // is told to a reader who has none; who waits for a credit is woken by an end too.
 func (s *stream) read() {
 	s.qs.SetReceiveFinalSizeCallback(func(int64) { s.look() }) // an end, of whichever kind
-	size := sockets.NewSizer(s.c.t.cfg.ReadBuffer)
+	size := sockets.NewSizer(s.c.p.ReadBuffer)
 	for {
 		var first [1]byte
 		if _, err := s.qs.Peek(first[:]); err != nil {
@@ -85,14 +85,19 @@ func (s *stream) readEnded(err error) {
 	case errors.Is(err, io.EOF):
 		s.remoteClosed()
 	case errors.As(err, &se) && se.Remote:
-		e := &CodeError{Code: code32(se.ErrorCode), Remote: true, Op: "stream reset"}
-		if s.drop(e.Code, &ending{e.Code, true, e}) {
+		e := s.codeError(se.ErrorCode, "stream reset")
+		if s.drop(e.Code, &Ending{e.Code, true, e}) {
 			s.tell()
 		}
 		if s.c.opened(s.qs.StreamID()) {
-			s.c.wasted()
+			s.c.Wasted()
 		}
 	}
+}
+
+// codeError is what a remote has done to a stream.
+func (s *stream) codeError(code quicgo.StreamErrorCode, op string) *CodeError {
+	return &CodeError{Transport: s.c.ends.Transport, Code: s.c.p.Layer.FromStreamCode(code), Remote: true, Op: op}
 }
 
 func (s *stream) remoteClosed() {

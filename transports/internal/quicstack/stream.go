@@ -1,4 +1,4 @@
-package quic
+package quicstack
 
 import (
 	"sync"
@@ -12,7 +12,7 @@ import (
 
 // stream is one stream of a connection. Whoever bound a sink last owns it.
 type stream struct {
-	c    *conn
+	c    *Conn
 	qs   *quicgo.Stream
 	wake chan struct{} // of one place: the reader looks again
 
@@ -23,6 +23,7 @@ type stream struct {
 	finTold bool // the remote has ended its direction, and the sink knows
 	deaf    bool // CloseRead was called
 
+	head    []byte     // of a stream of ours, to be sent before anything else; nil when it was
 	out     *buf.Buf   // waits for the write pump; at most SendBuffer
 	direct  int        // bytes given to the QUIC stack since it last took all; at most maxDirect
 	writing bool       // there is a write pump
@@ -32,7 +33,7 @@ type stream struct {
 	stopped *CodeError // the remote has stopped reading
 
 	gone bool    // reset by either side, or the connection ended
-	lost *ending // Reset is due
+	lost *Ending // Reset is due
 }
 
 var _ conduit.MuxedStream = (*stream)(nil)
@@ -51,7 +52,7 @@ func (s *stream) Bind(sink conduit.StreamSink, credits int) {
 	s.look()
 	switch {
 	case late:
-		s.c.t.rt.Pump("quic reset", s.tell, ignore)
+		s.c.rt.Pump(s.c.ends.Transport+" reset", s.tell, ignore)
 	case start:
 		s.pump("read", s.read)
 	}
@@ -74,7 +75,7 @@ func (s *stream) look() {
 }
 
 // pump starts one of the stream's goroutines. A panic in it is one of the stream's owner.
-func (s *stream) pump(what string, f func()) { s.c.t.rt.Pump("quic "+what, f, s.failed) }
+func (s *stream) pump(what string, f func()) { s.c.rt.Pump(s.c.ends.Transport+" "+what, f, s.failed) }
 
 // CloseRead implements conduit.MuxedStream.
 func (s *stream) CloseRead(code uint32) error {
@@ -87,7 +88,7 @@ func (s *stream) CloseRead(code uint32) error {
 		return nil
 	}
 	s.deaf = true
-	s.qs.CancelRead(quicgo.StreamErrorCode(code))
+	s.qs.CancelRead(s.c.p.Layer.StreamCode(code))
 	s.settle()
 	s.look()
 	return nil
@@ -101,7 +102,7 @@ func (s *stream) Reset(code uint32) error {
 
 // drop ends both directions and reports whether there was something to end. lost is what the sink
 // is to be told.
-func (s *stream) drop(code uint32, lost *ending) bool {
+func (s *stream) drop(code uint32, lost *Ending) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {
@@ -110,14 +111,16 @@ func (s *stream) drop(code uint32, lost *ending) bool {
 	s.forget(lost)
 	// The remote has to hear of the reset before it hears that we stopped reading, which alone
 	// would look like CloseRead.
-	s.qs.CancelWrite(quicgo.StreamErrorCode(code))
-	s.qs.CancelRead(quicgo.StreamErrorCode(code))
+	_ = s.begin()
+	wire := s.c.p.Layer.StreamCode(code)
+	s.qs.CancelWrite(wire)
+	s.qs.CancelRead(wire)
 	s.c.remove(s)
 	return true
 }
 
 // forget is called with mu held.
-func (s *stream) forget(lost *ending) {
+func (s *stream) forget(lost *Ending) {
 	s.gone, s.lost = true, lost
 	s.blocked = false
 	if s.out != nil {
@@ -128,7 +131,7 @@ func (s *stream) forget(lost *ending) {
 }
 
 // lose ends the stream because its connection has ended.
-func (s *stream) lose(why *ending) {
+func (s *stream) lose(why *Ending) {
 	s.mu.Lock()
 	first := !s.gone
 	if first {
@@ -142,8 +145,8 @@ func (s *stream) lose(why *ending) {
 
 // failed contains a panic of the stream's owner.
 func (s *stream) failed(pe *actors.PanicError) {
-	if s.drop(panicCode, &ending{code: panicCode, err: pe}) {
-		s.c.t.rt.Pump("quic reset", s.tell, ignore)
+	if s.drop(panicCode, &Ending{Code: panicCode, Err: pe}) {
+		s.c.rt.Pump(s.c.ends.Transport+" reset", s.tell, ignore)
 	}
 }
 
@@ -158,7 +161,7 @@ func (s *stream) tell() {
 	}
 	s.mu.Unlock()
 	if sink != nil && lost != nil {
-		sink.Reset(lost.code, lost.remote, lost.err)
+		sink.Reset(lost.Code, lost.Remote, lost.Err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package quic
+package quicstack
 
 import (
 	"errors"
@@ -7,6 +7,10 @@ import (
 
 	quicgo "github.com/quic-go/quic-go"
 )
+
+// MaxDirect is how many bytes of a stream go to the QUIC stack without a pump, until a pump has seen it
+// take more: quic-go does not say how much of them it still holds.
+const MaxDirect = 16 << 10
 
 // smallWrite is the most that goes to the QUIC stack without a pump at a time: it fits into one of
 // quic-go's own packet buffers.
@@ -26,8 +30,11 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 	case len(p) == 0:
 		return 0, nil
 	}
-	if !s.writing && len(p) <= smallWrite && s.direct+len(p) <= maxDirect {
-		err := s.qs.TryWriteAll(p)
+	if !s.writing && len(p) <= smallWrite && s.direct+len(p) <= MaxDirect {
+		err := s.begin()
+		if err == nil {
+			err = s.qs.TryWriteAll(p)
+		}
 		if err == nil {
 			s.direct += len(p)
 			return len(p), nil
@@ -47,7 +54,7 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 
 // hold keeps what there is room for, in a buffer of fitting size. It is called with mu held.
 func (s *stream) hold(p []byte) int {
-	most := s.c.t.cfg.SendBuffer
+	most := s.c.p.SendBuffer
 	if s.out == nil {
 		s.out = buf.Get(min(len(p), most))
 		s.out.B = s.out.B[:0]
@@ -72,7 +79,7 @@ func (s *stream) refused(err error) error {
 		return ErrClosed
 	}
 	if s.stopped == nil {
-		s.stopped = &CodeError{Code: code32(se.ErrorCode), Remote: true, Op: "reading stopped"}
+		s.stopped = s.codeError(se.ErrorCode, "reading stopped")
 		s.settle()
 	}
 	return s.stopped
@@ -80,18 +87,44 @@ func (s *stream) refused(err error) error {
 
 // write is the write pump. It ends when nothing is left to write.
 func (s *stream) write() {
-	for {
+	err := s.writeHead()
+	for err == nil {
 		b, wake := s.next()
 		if b == nil {
 			return
 		}
-		if err := s.writeOut(b, wake); err != nil {
-			if s.broken(err) {
-				s.writable()
-			}
-			return
-		}
+		err = s.writeOut(b, wake)
 	}
+	if s.broken(err) {
+		s.writable()
+	}
+}
+
+// begin sends the stream's head, if that is due and can be done now. It is called with mu held.
+func (s *stream) begin() error {
+	if s.head == nil {
+		return nil
+	}
+	if err := s.qs.TryWriteAll(s.head); err != nil {
+		return err
+	}
+	s.qs.SetReliableBoundary()
+	s.head = nil
+	return nil
+}
+
+// writeHead is begin for the pump.
+func (s *stream) writeHead() error {
+	s.mu.Lock()
+	head := s.head
+	s.head = nil
+	s.mu.Unlock()
+	if head == nil {
+		return nil
+	}
+	_, err := s.qs.Write(head)
+	s.qs.SetReliableBoundary()
+	return err
 }
 
 // next takes what is to be written. There is room again then, which wake says the owner waits for.
@@ -156,9 +189,15 @@ func (s *stream) CloseWrite() error {
 		return nil
 	}
 	s.fin, s.blocked = true, false
-	if !s.writing && s.stopped == nil {
-		s.finish()
+	if s.writing || s.stopped != nil {
+		return nil
 	}
+	if errors.Is(s.begin(), quicgo.ErrWouldBlock) {
+		s.writing = true
+		s.pump("write", s.write)
+		return nil
+	}
+	s.finish()
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package quic
+package quicstack
 
 import (
 	"sync"
@@ -12,6 +12,13 @@ type growth struct {
 	mu        sync.Mutex
 	most, sum uint64
 	of        map[*quicgo.Conn]uint64
+}
+
+// allow raises the bound.
+func (g *growth) allow(most int) {
+	g.mu.Lock()
+	g.most = max(g.most, uint64(most))
+	g.mu.Unlock()
 }
 
 // widen implements quicgo.Config.AllowConnectionWindowIncrease.
@@ -35,4 +42,10 @@ func (g *growth) ended(c *quicgo.Conn) {
 	defer g.mu.Unlock()
 	g.sum -= g.of[c]
 	delete(g.of, c)
+}
+
+func (g *growth) grown() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return int(g.sum)
 }
