@@ -48,8 +48,9 @@ var archPolicy = []archRow{
 
 	// Parts of adapters: docs/adr/0012.
 	{"transports/internal/...", anAdapter, archForAdapters},
-	{"transports/memory", aNearby, archForAdapters},                                         // the one transport of simulated networks
-	{"transports/quic", anAdapter, append([]string{"negotiation/tls"}, archForAdapters...)}, // its handshake is TLS
+	{"transports/memory", aNearby, archForAdapters},                                                   // the one transport of simulated networks
+	{"transports/quic", anAdapter, append([]string{"negotiation/tls"}, archForAdapters...)},           // its handshake is TLS
+	{"transports/webtransport", anAdapter, append([]string{"negotiation/noise"}, archForAdapters...)}, // docs/adr/0015
 	{"transports/*", anAdapter, archForAdapters},
 	{"negotiation/tls", anAdapter, archForAdapters}, // crypto/tls cannot be pure
 

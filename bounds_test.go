@@ -13,11 +13,12 @@ import (
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
 	"github.com/troupe-p2p/troupe/transports/websocket"
+	"github.com/troupe-p2p/troupe/transports/webtransport"
 )
 
 // allBounds is the registry, with the lists of the transports that the node does not link.
 func allBounds() []troupe.Bound {
-	return slices.Concat(troupe.Bounds(), quic.Bounds(), unix.Bounds(), websocket.Bounds())
+	return slices.Concat(troupe.Bounds(), quic.Bounds(), unix.Bounds(), websocket.Bounds(), webtransport.Bounds())
 }
 
 func TestBoundRegistryNamesEachBoundOnceWithItsCapAndItsAttack(t *testing.T) {
@@ -237,6 +238,37 @@ func boundTests() map[string]boundTest {
 		},
 		{"transports/websocket", "TestAFloodOfHandshakesIsBounded"}: {
 			"transports/websocket: connections in their handshake",
+		},
+		{"transports/webtransport", "TestAHeaderWithoutEndIsRefused"}: {
+			"transports/webtransport: bytes of an HTTP header",
+		},
+		{"transports/webtransport", "TestALastWordWithoutEndIsRefused"}: {
+			"transports/webtransport: bytes of a session's last word",
+		},
+		{"transports/webtransport", "TestBytesThatWaitToBeSentAreBounded"}: {
+			"transports/webtransport: bytes of one stream that wait to be sent",
+		},
+		{"transports/webtransport", "TestRequestsWithoutASessionAreCounted"}: {
+			"transports/webtransport: requests of a remote that has no session",
+		},
+		{"transports/webtransport", "TestResetsInAStormEndTheConnection"}: {
+			"transports/webtransport: streams of one connection reset or refused, at once",
+		},
+		{"transports/webtransport", "TestSessionsWithoutNoiseAreBounded"}: {
+			"transports/webtransport: inbound handshakes under way on one socket",
+		},
+		{"transports/webtransport", "TestTransportKeepsTheContract"}: {
+			"transports/webtransport: bytes of one stream that nobody has read",
+			"transports/webtransport: streams that a remote has open on one connection",
+		},
+		{"transports/webtransport", "TestUnidirectionalStreamsOfNoKindAreCounted"}: {
+			"transports/webtransport: unidirectional streams before that of the settings",
+		},
+		{"transports/webtransport", "TestUnreadBytesOfAConnectionAreBounded"}: {
+			"transports/webtransport: bytes of one connection that nobody has read",
+		},
+		{"transports/webtransport", "TestWindowsShareTheirGrowth"}: {
+			"transports/webtransport: bytes that the windows of all connections have grown by",
 		},
 	} {
 		for _, name := range names {

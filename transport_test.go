@@ -19,6 +19,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
 	"github.com/troupe-p2p/troupe/transports/websocket"
+	"github.com/troupe-p2p/troupe/transports/webtransport"
 )
 
 // The node is the same over every transport, byte stream or natively muxed, and for two nodes
@@ -110,7 +111,8 @@ func TestATransportThatHasAKeyOfItsOwnHasToHaveTheNodes(t *testing.T) {
 		transport troupe.Transport
 		want      error
 	}{
-		"quic": {quic.Config{Key: key}.Transport, quic.ErrKey},
+		"quic":         {quic.Config{Key: key}.Transport, quic.ErrKey},
+		"webtransport": {webtransport.Config{Key: key}.Transport, webtransport.ErrKey},
 		"memory, muxed": {func(rt *actors.Runtime) (conduit.Transport, error) {
 			return memory.New(rt, memory.Config{Muxed: true, Key: key.Public()}), nil
 		}, memory.ErrKey},
@@ -131,13 +133,19 @@ func TestATransportThatHasAKeyOfItsOwnHasToHaveTheNodes(t *testing.T) {
 // TestANodeLinksNoTransportThatItDoesNotName: quic-go weighs megabytes, and runs goroutines in which a
 // panic ends the process.
 func TestANodeLinksNoTransportThatItDoesNotName(t *testing.T) {
-	libraries := map[string]string{"./transports/quic": "github.com/quic-go/", "./transports/websocket": "github.com/gorilla/websocket"}
+	libraries := map[string]string{
+		"./transports/quic": "github.com/quic-go/quic-go", "./transports/webtransport": "github.com/quic-go/quic-go/http3",
+		"./transports/websocket": "github.com/gorilla/websocket",
+	}
 	linked := func(pkg, library string) bool {
 		out, err := exec.Command("go", "list", "-deps", pkg).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return strings.Contains(string(out), library)
+	}
+	if linked("./transports/quic", libraries["./transports/webtransport"]) {
+		t.Error("QUIC links HTTP/3")
 	}
 	for pkg, library := range libraries {
 		if linked(".", library) {

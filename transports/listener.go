@@ -33,6 +33,11 @@ type (
 		listenerMsg
 		from *acceptSink
 	}
+	moved struct {
+		listenerMsg
+		from *acceptSink
+		addr ma.Multiaddr
+	}
 )
 
 const (
@@ -92,6 +97,10 @@ func (l *listener) Receive(ctx actor.Context) {
 		if m.from == l.sink {
 			actors.Publish(ctx, "held back", "")
 		}
+	case *moved:
+		if m.from == l.sink {
+			l.bound(ctx, m.addr)
+		}
 	case *actor.Stopping, *actor.Restarting:
 		l.close()
 	}
@@ -115,10 +124,14 @@ func (l *listener) bind(ctx actor.Context) {
 		return
 	}
 	l.l, l.sink, l.wait = got, sink, 0
-	l.place.bound = got.Addr()
-	actors.Publish(ctx, "bound", got.Addr().String())
 	actors.Publish(ctx, "error", "")
-	_ = l.owner.Control(&messages.Bound{Want: l.place.want, Addr: got.Addr()})
+	l.bound(ctx, got.Addr())
+}
+
+func (l *listener) bound(ctx actor.Context, at ma.Multiaddr) {
+	l.place.bound = at
+	actors.Publish(ctx, "bound", at.String())
+	_ = l.owner.Control(&messages.Bound{Want: l.place.want, Addr: at})
 }
 
 func (l *listener) down(ctx actor.Context, err error) {
@@ -160,6 +173,9 @@ func (s *acceptSink) Accepted(c conduit.Conduit) {
 	}
 	_ = s.gate.Send(&messages.Accepted{Conduit: c, Lease: lease})
 }
+
+// Moved implements conduit.MovingSink.
+func (s *acceptSink) Moved(a ma.Multiaddr) { _ = s.self.Control(&moved{from: s, addr: a}) }
 
 func (s *acceptSink) Failed(err error) { _ = s.self.Control(&lost{from: s, err: err}) }
 

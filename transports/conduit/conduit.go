@@ -225,6 +225,14 @@ type AcceptSink interface {
 	Degraded(err error)
 }
 
+// MovingSink is an AcceptSink that wants to know when a listener's address changes while it is bound:
+// that of WebTransport names certificates, which are replaced every other week.
+type MovingSink interface {
+	AcceptSink
+	// Moved says what Listener.Addr is from now on.
+	Moved(a ma.Multiaddr)
+}
+
 // Listener is a bound address.
 type Listener interface {
 	// Addr is the address as bound, with the real port.

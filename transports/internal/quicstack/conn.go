@@ -77,6 +77,9 @@ func (c *Conn) QUIC() *quicgo.Conn { return c.qc }
 // UDP is the socket.
 func (c *Conn) UDP() *net.UDPConn { return c.s.pc }
 
+// Layer is what lies over QUIC.
+func (c *Conn) Layer() Layer { return c.p.Layer }
+
 // Proven says that the remote has shown that it is at its address before anything was kept for it.
 func (c *Conn) Proven() bool { return c.proven }
 
@@ -312,11 +315,12 @@ func (c *Conn) finish() {
 	}
 	c.over = true
 	c.mu.Unlock()
-	c.loseAll()
+	c.LoseAll()
 	c.tell()
 }
 
-func (c *Conn) loseAll() {
+// LoseAll tells the owners of all streams that the connection ends.
+func (c *Conn) LoseAll() {
 	for s := c.next(); s != nil; s = c.next() {
 		s.lose(c.why)
 	}

@@ -52,7 +52,7 @@ func (bare) FromConnCode(code quicgo.ApplicationErrorCode) uint32 {
 
 func (bare) Close(c *Conn, why Ending, reason string) {
 	if c.confirmed.missing() {
-		c.loseAll() // now, not behind the wait
+		c.LoseAll() // now, not behind the wait
 		c.confirmed.wait(c.qc.Context())
 	}
 	_ = c.qc.CloseWithError(quicgo.ApplicationErrorCode(why.Code), reason)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bucket"
 	"github.com/troupe-p2p/troupe/transports/conduit"
@@ -91,6 +92,13 @@ func (k *Link) Drop(code quicgo.ApplicationErrorCode, reason string) {
 	if k.ends.Direction == conduit.Outbound {
 		k.release()
 	}
+}
+
+// Pump starts a goroutine that ends with the connection. A panic in it ends the connection.
+func (k *Link) Pump(what string, f func()) {
+	k.t.rt.Pump(k.ends.Transport+" "+what, f, func(*actors.PanicError) { // an end waits for quic-go
+		k.t.rt.Pump(k.ends.Transport+" close", func() { _ = k.QUIC.CloseWithError(panicCode, "") }, ignore)
+	})
 }
 
 func (k *Link) release() { k.released.Do(func() { _ = k.t.leave(k.s) }) }

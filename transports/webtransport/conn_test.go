@@ -1,0 +1,277 @@
+package webtransport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
+	"github.com/troupe-p2p/troupe/transports/quic"
+
+	ma "github.com/multiformats/go-multiaddr"
+	"github.com/quic-go/quic-go/http3"
+)
+
+func TestWithoutAKeyNothingWorks(t *testing.T) {
+	tr := New(transporttest.Runtime(t), Config{})
+	if _, err := tr.Listen(anyPort, &transporttest.Acceptor{}); !errors.Is(err, ErrNoKey) {
+		t.Errorf("it listens: %v", err)
+	}
+	if _, err := transporttest.Dial(t.Context(), tr, anyPort); !errors.Is(err, ErrNoKey) {
+		t.Errorf("it dials: %v", err)
+	}
+	if err := tr.Join(conduit.Node{Key: transporttest.Key(1)}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
+	if err != nil {
+		t.Fatalf("with a node's key: %v", err)
+	}
+	_ = l.Close()
+	if err := tr.Join(conduit.Node{Key: transporttest.Key(2)}); !errors.Is(err, ErrKey) {
+		t.Errorf("it joins another node: %v", err)
+	}
+}
+
+func TestAnotherPeerThanTheWantedOneIsNamed(t *testing.T) {
+	_, l, _ := served(t, same)
+	_, err := transporttest.DialPeer(t.Context(), New(l.t.rt, testConfig(transporttest.Key(1))), l.Addr(), peerID(t, 3))
+	if err == nil || !strings.HasPrefix(err.Error(), "webtransport: remote: dial "+end(l.Addr()).String()) ||
+		!strings.Contains(err.Error(), peerID(t, 3).String()) || !strings.Contains(err.Error(), peerID(t, 2).String()) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// The session's last word has the code and the reason; the end of the connection has them too, for a remote
+// that is told by that first.
+func TestACloseTellsItsCodeEitherWay(t *testing.T) {
+	for _, code := range []uint32{0, 7, 0x1001, 1<<32 - 1} {
+		a, b := pair(t, same)
+		s := newEnded()
+		b.Bind(s)
+		_ = a.Close(code, "why \x1b[2J")
+		if e := <-s.how; e.code != code || !e.remote || !strings.Contains(e.err.Error(), "why ?[2J") {
+			t.Errorf("code %#x: %+v", code, e)
+		}
+		a, b = pair(t, same)
+		s = newEnded()
+		b.Bind(s)
+		_ = a.QUIC().CloseWithError(sessionOf(a).connCode(code), "why")
+		if e := <-s.how; e.code != code || !e.remote || !strings.Contains(e.err.Error(), "why") {
+			t.Errorf("code %#x with the connection: %+v", code, e)
+		}
+	}
+}
+
+// go-libp2p closes QUIC with a code of nobody's behind the session's last word.
+func TestCodesOfHTTPMeanNothing(t *testing.T) {
+	a, b := pair(t, same)
+	s := newEnded()
+	b.Bind(s)
+	_ = a.QUIC().CloseWithError(1, "")
+	if e := <-s.how; e.code != 0 || !e.remote {
+		t.Errorf("%+v", e)
+	}
+	a, b = pair(t, same)
+	s = newEnded()
+	b.Bind(s)
+	sessionOf(a).str.(*http3.RequestStream).CancelWrite(0x10c)
+	if e := <-s.how; e.code != 0 || !e.remote || !strings.Contains(e.err.Error(), "reset") {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestASilentRemoteEndsTheConnection(t *testing.T) {
+	a, b := pair(t, func(c *Config) { c.IdleTimeout = time.Second })
+	s := newEnded()
+	b.Bind(s)
+	_ = a.UDP().Close()
+	e := <-s.how
+	if e.code != 0 || e.remote || !strings.Contains(e.err.Error(), "webtransport: remote: talk to") || !strings.Contains(e.err.Error(), "no answer") {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Close waits for nobody for long: not for a remote that is gone, nor for streams that are stuck.
+func TestCloseOfAStuckConnectionIsQuick(t *testing.T) {
+	a, b := pair(t, same)
+	s := newEnded()
+	a.Bind(s)
+	st, err := a.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWriter()
+	st.Bind(w, 1)
+	if taken := w.stuff(t, st, 4<<20); taken == 4<<20 {
+		t.Fatal("it is not stuck")
+	}
+	_ = b.UDP().Close()
+	began := time.Now()
+	_ = a.Close(7, "bye")
+	if e := <-s.how; e.code != 7 || e.remote || time.Since(began) > time.Second {
+		t.Errorf("%+v, after %v", e, time.Since(began))
+	}
+}
+
+// A stream that is reset before anything was written says whose it was all the same.
+func TestAResetGetsThroughWithItsHead(t *testing.T) {
+	a, b := pair(t, same)
+	b.Bind(&transporttest.MuxedSink{})
+	for range 100 { // more than there are places: each comes back
+		s, err := a.OpenStream()
+		for err != nil {
+			if !errors.Is(err, ErrStreamLimit) {
+				t.Fatal(err)
+			}
+			<-time.After(time.Millisecond)
+			s, err = a.OpenStream()
+		}
+		_ = s.Reset(5)
+	}
+	moves(t, a, b, 1<<20)
+}
+
+// What is taken of streams that nobody reads is bounded for each, and for all of them together.
+func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
+	const streams, window, conn, send = 8, 1 << 20, 1 << 20, 16 << 10
+	a, _ := pair(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.SendBuffer = window, conn, send })
+	taken := 0
+	for range streams {
+		s, err := a.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sink := newWriter()
+		s.Bind(sink, 1)
+		taken += sink.stuff(t, s, 100*send)
+	}
+	if limit := conn + streams*(2*send+quicstack.MaxDirect); taken > limit || taken < firstWindow {
+		t.Errorf("%d bytes were taken, %d to %d may be", taken, firstWindow, limit)
+	}
+}
+
+// Many small writes do not wait for a pump each, and yet not without bound in the QUIC stack.
+func TestBytesThatWaitToBeSentAreBounded(t *testing.T) {
+	const window = 32 << 10
+	a, _ := pair(t, func(c *Config) { c.StreamWindow = window })
+	s, err := a.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Bind(newWriter(), 1)
+	small, taken := make([]byte, 100), 0
+	for range 100 * (2*DefaultSendBuffer + quicstack.MaxDirect) / len(small) {
+		n, err := s.TryWrite(small)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken += n; n < len(small) {
+			break
+		}
+	}
+	if limit := window + 2*DefaultSendBuffer + quicstack.MaxDirect; taken > limit || taken < DefaultSendBuffer {
+		t.Errorf("%d bytes were taken, %d to %d may be", taken, DefaultSendBuffer, limit)
+	}
+}
+
+// Windows grow while streams are read, as far as all connections together may, and what one has grown by
+// is there for others when it ends.
+func TestWindowsShareTheirGrowth(t *testing.T) {
+	const growth = 1 << 20
+	server, l, acc := served(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.Growth = 4<<20, 8<<20, growth })
+	c, err := transporttest.Dial(t.Context(), New(l.t.rt, testConfig(transporttest.Key(1))), l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := acc.next(t)
+	moves(t, c.Muxed.(*conn), b, 32<<20)
+	if n := server.stack.Grown(); n == 0 || n > growth {
+		t.Errorf("windows grew by %d, at most %d may be", n, growth)
+	}
+	c.Abandon()
+	_ = b.Close(0, "")
+	transporttest.Settle(t, "bytes that windows have grown by", 0, server.stack.Grown)
+}
+
+// A node that speaks QUIC as well has one socket for both on one address, and each of the two comes and
+// goes as it likes.
+func TestQUICAndWebTransportShareASocket(t *testing.T) {
+	rt := transporttest.Runtime(t)
+	node := func(n byte) (q, w conduit.Transport) {
+		shared := conduit.Node{Key: transporttest.Key(n), Shared: new(conduit.Shared)}
+		qt, wt := quic.New(rt, quic.Config{}), New(rt, Config{})
+		if err := errors.Join(qt.Join(shared), wt.Join(shared)); err != nil {
+			t.Fatal(err)
+		}
+		return qt, wt
+	}
+	q, w := node(1)
+	dq, dw := node(2)
+	acc := &transporttest.Acceptor{}
+	listen := func(tr conduit.Transport, a ma.Multiaddr) conduit.Listener {
+		l, err := tr.Listen(a, acc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	n := 0
+	dials := func(tr conduit.Transport, a ma.Multiaddr) {
+		t.Helper()
+		c, err := transporttest.DialPeer(t.Context(), tr, a, peerID(t, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs := acc.Next(t, n)
+		n++
+		moves(t, c.Muxed.(*conn), theirs.Muxed.(*conn), 1<<20)
+		if from := theirs.Endpoints(); from.Transport != tr.Name() || !from.Local.Equal(end(a)) {
+			t.Errorf("%s from %s at %s", from.Transport, from.Remote, from.Local)
+		}
+		c.Abandon()
+		theirs.Abandon()
+	}
+	wl := listen(w, anyPort)
+	at := end(wl.Addr())
+	ql := listen(q, at[:len(at)-1])
+	if _, err := w.Listen(at, acc); err == nil {
+		t.Error("two listeners of one protocol have one address")
+	}
+	dials(dw, wl.Addr())
+	dials(dq, ql.Addr())
+	if a, b := wl.(*listener).UDP(), ql.(*quicstack.Listener).UDP(); a != b {
+		t.Errorf("%v and %v are two sockets", a.LocalAddr(), b.LocalAddr())
+	}
+	_ = ql.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if c, err := transporttest.Dial(ctx, dq, at[:len(at)-1]); err == nil {
+		c.Abandon()
+		t.Error("QUIC is spoken where nobody listens for it")
+	}
+	dials(dw, wl.Addr())
+	ql = listen(q, at[:len(at)-1])
+	_ = wl.Close()
+	dials(dq, ql.Addr())
+	wl = listen(w, at)
+	dials(dw, wl.Addr())
+	_, _ = wl.Close(), ql.Close()
+	transporttest.Settle(t, "sockets that are still bound", 0, func() int {
+		addr, err := net.ResolveUDPAddr("udp4", strings.ReplaceAll(strings.TrimPrefix(at[:2].String(), "/ip4/"), "/udp/", ":"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pc, err := net.ListenUDP("udp4", addr)
+		if err != nil {
+			return 1
+		}
+		_ = pc.Close()
+		return 0
+	})
+}
