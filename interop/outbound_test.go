@@ -42,13 +42,18 @@ func outbound(t *testing.T, kind string, b bulk) {
 // showsResets has the server reset streams with a code, which go-libp2p sends and js-libp2p not.
 func showsResets(t *testing.T, client, server *harness.Peer) {
 	t.Helper()
-	r := client.Must(t, "streams that the remote resets", control.Request{
-		Cmd: control.Poke, Addr: server.Addr(), Protocol: control.ResetProtocol, Bytes: 4, Count: 50, Concurrency: 10,
-	})
 	code := "0x1010101" // the four bytes of bait
 	if server.Kind == "js" {
 		code = "0x0"
 	}
+	resetsWith(t, client, server, code)
+}
+
+func resetsWith(t *testing.T, client, server *harness.Peer, code string) {
+	t.Helper()
+	r := client.Must(t, "streams that the remote resets", control.Request{
+		Cmd: control.Poke, Addr: server.Addr(), Protocol: control.ResetProtocol, Bytes: 4, Count: 50, Concurrency: 10,
+	})
 	if r.Endings.RemoteReset[code] != 50 || !r.Endings.ConnAlive {
 		t.Errorf("want 50 resets with %s on a living connection, got %+v", code, r.Endings)
 	}

@@ -10,6 +10,12 @@ import (
 func TestSmokeGo(t *testing.T) { smoke(t, "go") }
 func TestSmokeJS(t *testing.T) { smoke(t, "js") }
 
+// TestSmokeWebTransportGo is one pair of each direction over what only go-libp2p has as well.
+func TestSmokeWebTransportGo(t *testing.T) {
+	overMuxed(t, harness.WebTransport, "troupe", "go", "ed25519", "ed25519")
+	overMuxed(t, harness.WebTransport, "go", "troupe", "ed25519", "ed25519")
+}
+
 // smoke is a little of everything with one Troupe node and one kind of foreign peer.
 func smoke(t *testing.T, kind string) {
 	node := harness.StartNode(t, harness.NodeConfig{Serve: "echo,perf,crash"})

@@ -20,6 +20,7 @@ import (
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/p2p/transport/websocket"
+	libp2pwebtransport "github.com/libp2p/go-libp2p/p2p/transport/webtransport"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -91,8 +92,8 @@ func newHost(cfg hostConfig, extra ...libp2p.Option) (host.Host, error) {
 			return nil, err
 		}
 		extra = append(extra, libp2p.PrivateNetwork(psk))
-	} else { // QUIC cannot keep a private network
-		extra = append(extra, libp2p.Transport(libp2pquic.NewTransport))
+	} else { // QUIC cannot keep a private network, and nor can what is over it
+		extra = append(extra, libp2p.Transport(libp2pquic.NewTransport), libp2p.Transport(libp2pwebtransport.New))
 	}
 	opts := append([]libp2p.Option{
 		libp2p.Identity(key),

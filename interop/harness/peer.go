@@ -12,8 +12,11 @@ import (
 	"github.com/troupe-p2p/troupe/interop/control"
 )
 
-// QUIC is for PeerConfig.Over.
-const QUIC = "/quic-v1"
+// QUIC and WebTransport are for PeerConfig.Over.
+const (
+	QUIC         = "/quic-v1"
+	WebTransport = "/quic-v1/webtransport"
+)
 
 // PeerConfig chooses a peer. The zero value is a go-libp2p node that listens nowhere,
 // offers Noise and TLS and has an Ed25519 key.
@@ -23,7 +26,7 @@ type PeerConfig struct {
 	Key      string // "ed25519" (default), "secp256k1", "ecdsa" or "rsa"
 	NoEarly  bool   // leave the muxer to multistream
 	Listen   bool   // on a free port of 127.0.0.1
-	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets, or QUIC
+	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets, QUIC or WebTransport
 	Unix     string // listen on this path and not on a port; not "go"
 	PSK      string // file with the pre-shared key of a private network
 	Cert     string // of Certificate, for "/tls/ws" at both ends
@@ -83,7 +86,7 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 		args = append(args, "--listen", UnixAddr(cfg.Kind, cfg.Unix))
 	case cfg.Listen:
 		port := "tcp"
-		if cfg.Over == QUIC {
+		if strings.HasPrefix(cfg.Over, QUIC) {
 			port = "udp"
 		}
 		args = append(args, "--listen", "/ip4/127.0.0.1/"+port+"/0"+cfg.Over)

@@ -24,6 +24,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
 	"github.com/troupe-p2p/troupe/transports/websocket"
+	"github.com/troupe-p2p/troupe/transports/webtransport"
 	"go.uber.org/zap"
 
 	"github.com/troupe-p2p/troupe/interop/control"
@@ -86,8 +87,8 @@ func run(listen, security, key, cert, psk string, noEarly bool) error {
 	if cfg.Key, err = identity.GenerateKey(t, rand.Reader); err != nil {
 		return err
 	}
-	if cfg.PrivateNetwork == nil { // which QUIC cannot keep
-		cfg.Transports = append(cfg.Transports, quic.Config{}.Transport)
+	if cfg.PrivateNetwork == nil { // which QUIC cannot keep, nor what is over it
+		cfg.Transports = append(cfg.Transports, quic.Config{}.Transport, webtransport.Config{}.Transport)
 	}
 	logs := zap.NewDevelopmentConfig()
 	logs.OutputPaths = []string{"stderr"}

@@ -72,7 +72,6 @@ const notYet = "is not built yet"
 
 // Lacks are all of them.
 var Lacks = []Lack{
-	{Troupe, "webtransport", notYet},
 	{Troupe, "webrtc-direct", notYet},
 	{Troupe, "webrtc", notYet},
 	{Troupe, "mplex", "has no flow control and is deprecated (libp2p/specs, pull request 661)"},

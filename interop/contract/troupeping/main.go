@@ -15,6 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/websocket"
+	"github.com/troupe-p2p/troupe/transports/webtransport"
 	"go.uber.org/zap"
 
 	"github.com/troupe-p2p/troupe/interop/contract"
@@ -23,10 +24,11 @@ import (
 // What Troupe has of the contract's tables, by their names.
 var (
 	transports = map[string]troupe.Transport{
-		"tcp":     troupe.TCP,
-		"ws":      websocket.Config{}.Transport,
-		"wss":     secureWebSocket,
-		"quic-v1": quic.Config{}.Transport,
+		"tcp":          troupe.TCP,
+		"ws":           websocket.Config{}.Transport,
+		"wss":          secureWebSocket,
+		"quic-v1":      quic.Config{}.Transport,
+		"webtransport": webtransport.Config{}.Transport,
 	}
 	securities = map[string]troupe.Security{
 		"noise":     troupe.Noise,
