@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/websocket"
+	"github.com/troupe-p2p/troupe/transports/webtransport"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -98,7 +99,9 @@ func parseSecurity(s string) ([]troupe.Security, error) {
 
 // transports are what every command speaks. A certificate is for listening on /wss.
 func transports(cert, key string) []troupe.Transport {
-	return []troupe.Transport{troupe.TCP, quic.Config{}.Transport, websocket.Config{CertFile: cert, KeyFile: key}.Transport}
+	return []troupe.Transport{
+		troupe.TCP, quic.Config{}.Transport, webtransport.Config{}.Transport, websocket.Config{CertFile: cert, KeyFile: key}.Transport,
+	}
 }
 
 // parseAddrs reads the multiaddrs of a flag.

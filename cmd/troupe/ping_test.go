@@ -145,6 +145,24 @@ func TestPingOverAWebSocket(t *testing.T) {
 	}
 }
 
+func TestPingOverWebTransport(t *testing.T) {
+	n := upWith(t, t.TempDir(), "up", "--json", "--ephemeral", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1/webtransport")
+	at, hashes, ok := strings.Cut(n.addr, "/certhash/")
+	if !ok {
+		t.Fatalf("it listens on %s", n.addr)
+	}
+	code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1")
+	if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 || e.str("transport") != "webtransport" {
+		t.Errorf("exit %d, %q, %s", code, out, errs)
+	}
+	_, id, _ := strings.Cut(hashes, "/p2p/")
+	code, _, errs = finish(t, t.TempDir(), "ping", at+"/p2p/"+id, "--json", "--count", "1")
+	if code != exitFailed || !strings.Contains(errs, "certhash") {
+		t.Errorf("without a hash: exit %d, %s", code, errs)
+	}
+	n.stop(t, syscall.SIGTERM)
+}
+
 func TestPingTellsWhatIsLost(t *testing.T) {
 	n := bringUp(t)
 	p := start(t, t.TempDir(), "ping", n.addr, "--json", "--count", "3", "--interval", "300ms", "--timeout", "2s")

@@ -36,6 +36,8 @@ type zone struct {
 	peak  int
 }
 
+const aHash = "/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ"
+
 func (z *zone) enter(ctx context.Context, name string) error {
 	z.mu.Lock()
 	z.asked = append(z.asked, name)
@@ -126,6 +128,10 @@ func TestNamesBecomeAddresses(t *testing.T) {
 			"/dns4/a.test/tcp/1/tls/sni/b.test/ws", []string{"/ip4/192.0.2.1/tcp/1/tls/sni/b.test/ws"}},
 		{"without TLS there is no certificate", &zone{ip: map[string][]string{"a.test": {"192.0.2.1"}}},
 			"/dns4/a.test/tcp/1/ws", []string{"/ip4/192.0.2.1/tcp/1/ws"}},
+		{"certificates are known by their hashes", &zone{ip: map[string][]string{"a.test": {"192.0.2.1", "2001:db8::1"}}},
+			"/dns/a.test/udp/1/quic-v1/webtransport" + aHash + aHash + peerA, []string{
+				"/ip4/192.0.2.1/udp/1/quic-v1/webtransport" + aHash + aHash + peerA, "/ip6/2001:db8::1/udp/1/quic-v1/webtransport" + aHash + aHash + peerA,
+			}},
 		{"an answer that would harm a log is dropped", &zone{
 			txt: map[string][]string{"_dnsaddr.a.test": {"dnsaddr=/dns4/x\x1b[2Jy/tcp/1", "dnsaddr=/ip4/192.0.2.1/tcp/1"}},
 		}, "/dnsaddr/a.test", []string{"/ip4/192.0.2.1/tcp/1"}},
