@@ -6,6 +6,8 @@ import (
 
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 const (
@@ -74,6 +76,32 @@ func TestABugWhileBindingIsAnAnswerToo(t *testing.T) {
 	l.tr.set(nil, false)
 	if got := next(t, "the address may be asked for again", l.listen(port)); got.err != nil {
 		t.Error(got.err)
+	}
+}
+
+// TestAListenerThatMovesIsToldAndBoundAgainThere: an address may name more than a place.
+func TestAListenerThatMovesIsToldAndBoundAgainThere(t *testing.T) {
+	const moved = port + "/ws"
+	l := newLobby(t)
+	next(t, "bound", l.listen(any0))
+	l.event(messages.EventListening, "told")
+	was := next(t, "listening", l.tr.listens)
+	was.sink.(conduit.MovingSink).Moved(ma.StringCast(moved))
+	if e := l.event(messages.EventListening, "told again"); e.Addrs[0].String() != moved {
+		t.Error(e.Addrs)
+	}
+	if as := l.addrs(); len(as) != 1 || as[0].String() != moved || l.shown("bound") != moved {
+		t.Errorf("%v is bound, and %q is shown", as, l.shown("bound"))
+	}
+	was.sink.Failed(errFault)
+	if again := next(t, "listening again", l.tr.listens); again.asked.String() != moved {
+		t.Errorf("asked for %v", again.asked)
+	}
+	until(t, "bound again", func() bool { return len(l.addrs()) == 1 })
+	was.sink.(conduit.MovingSink).Moved(ma.StringCast(port)) // no news any more
+	_ = next(t, "refused as a duplicate: it has been handled", l.listen(any0))
+	if as := l.addrs(); len(as) != 1 || as[0].String() != moved {
+		t.Errorf("%v is bound after a late word of the old listener", as)
 	}
 }
 
