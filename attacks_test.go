@@ -18,6 +18,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
 	"github.com/troupe-p2p/troupe/transports/websocket"
+	"github.com/troupe-p2p/troupe/transports/webtransport"
 )
 
 // The attacks on what is below the muxer, by their numbers, over every transport that has the layer. In
@@ -49,7 +50,15 @@ func streamGrounds(t *testing.T) []ground {
 
 // allGrounds are all of them.
 func allGrounds(t *testing.T) []ground {
-	return append(streamGrounds(t), ground{name: "quic", listen: "/ip4/127.0.0.1/udp/0/quic-v1", transport: quic.Config{}.Transport})
+	return append(streamGrounds(t), datagramGrounds()...)
+}
+
+// datagramGrounds are those over UDP, with a negotiation of their own.
+func datagramGrounds() []ground {
+	return []ground{
+		{name: "quic", listen: "/ip4/127.0.0.1/udp/0/quic-v1", transport: quic.Config{}.Transport},
+		{name: "webtransport", listen: "/ip4/127.0.0.1/udp/0/quic-v1/webtransport", transport: webtransport.Config{}.Transport},
+	}
 }
 
 // on puts a node there.
