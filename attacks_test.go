@@ -114,10 +114,14 @@ func (v *victim) beside() (end func()) {
 	honest := newNode(v.t, v.ground.on)
 	connect(v.t, honest, v.System)
 	stop, done := make(chan struct{}), make(chan error, 1)
-	ctx := bounded(v.t)
+	ask := func() error {
+		ctx, cancel := context.WithTimeout(v.t.Context(), patience)
+		defer cancel()
+		return echoes(ctx, honest, v.System, "beside")
+	}
 	go func() {
 		for {
-			if err := echoes(ctx, honest, v.System, "beside"); err != nil {
+			if err := ask(); err != nil {
 				done <- err
 				return
 			}
@@ -415,20 +419,24 @@ func TestB10ManyConnectionsWithOnePeer(t *testing.T) {
 			}
 			return n
 		}
-		for range 9 {
+		var twins []*troupe.System
+		for range 6 {
 			twin := newNode(t, v.ground.on, func(c *troupe.Config) { c.Key = key })
+			twins = append(twins, twin)
 			connect(t, twin, v.System)
 			if n := with(); n > 4 { // one makes room for the newcomer
 				t.Fatalf("%d connections with one peer", n)
 			}
 		}
 		until(t, "connections with one peer", func() bool { return with() == 3 })
-		until(t, "none of them is left", func() bool { // one may be on its way still
-			v.Disconnect(id)
-			return with() == 0
-		})
+		for _, twin := range twins { // a connection of theirs may be on its way still
+			if err := twin.Close(bounded(t)); err != nil {
+				t.Error(err)
+			}
+		}
+		until(t, "none of them is left", func() bool { return with() == 0 })
 		v.Disconnect(other.ID())
-	}, func(c *troupe.Config) { c.Limits.ConnsPerPeer = 3 })
+	}, func(c *troupe.Config) { c.Limits.ConnsPerPeer, c.UpgradeTimeout = 3, patience })
 }
 
 // zero is a random source that is none.
