@@ -5,7 +5,8 @@
 #   make test      unit tests, and a smoke test against go-libp2p; needs nothing but Go
 #   make race      the same with the race detector and shuffled; needs a C compiler
 #   make smoke     the smoke test against go-libp2p and js-libp2p; needs npm
-#   make interop   the full interoperability matrix with both; needs npm; writes interop/MATRIX.md
+#   make interop   the full matrix with both and with a page in Chromium; needs npm and that; writes interop/MATRIX.md
+#   make browser   of that, the page alone
 #   make sim       a thousand simulated networks, a simulated day, planted bugs; writes docs/sim.md
 #   make robust    attacks and faults with foreign peers as witnesses; Linux, minutes
 #   make fuzz      every fuzz target for FUZZTIME; writes docs/fuzz.md
@@ -26,7 +27,8 @@ ifneq ($(wildcard cmd/troupe),)
 OURS := Outbound|Smoke
 endif
 
-.PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop interop-deps sim robust fuzz bench costs cover clean
+.PHONY: all check fmt vet lint vuln arch cross test unit race smoke interop browser interop-deps browser-deps sim
+.PHONY: robust fuzz bench costs cover clean
 
 all: check test
 
@@ -77,8 +79,11 @@ smoke: interop-deps
 	$(INTEROP) -run '^Test(Peers|$(OURS))' .
 
 interop: export INTEROP_MATRIX = MATRIX.md
-interop: interop-deps
+interop: interop-deps browser-deps
 	$(INTEROP) -v -timeout 30m -run '^Test(Peers|Outbound|Smoke|Full)' .
+
+browser: interop-deps browser-deps
+	$(INTEROP) -v -run '^TestFullBrowser' .
 
 sim:
 	tools/ci/sim docs/sim.md
@@ -88,9 +93,12 @@ robust:
 
 interop-deps: interop/jspeer/node_modules/.installed
 
+# It runs on the Node of jspeer. Chromium itself is the system's.
+browser-deps: interop/browser/node_modules/.installed
+
 # Scripts of packages are not run: none of ours needs one.
-interop/jspeer/node_modules/.installed: interop/jspeer/package-lock.json
-	cd interop/jspeer && npm ci --ignore-scripts --no-fund --no-audit
+interop/%/node_modules/.installed: interop/%/package-lock.json
+	cd interop/$* && npm ci --ignore-scripts --no-fund --no-audit
 	touch $@
 
 fuzz:
@@ -109,4 +117,4 @@ cover:
 	$(GO) tool cover -func=cover.out | tail -1
 
 clean:
-	rm -rf cover.out interop/jspeer/node_modules
+	rm -rf cover.out interop/jspeer/node_modules interop/browser/node_modules

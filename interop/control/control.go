@@ -6,7 +6,7 @@
 //     {"id":1,"event":"result",..} or {"id":1,"event":"error","error":".."}
 //  4. At the end of stdin the program closes its node and exits 0, so that no peer outlives its test.
 //
-// Standard output carries nothing else; logs go to stderr. gopeer, jspeer and hostile all speak
+// Standard output carries nothing else; logs go to stderr. gopeer, jspeer, browser and hostile all speak
 // this language; what a program does not know it answers with an error.
 package control
 
@@ -45,6 +45,8 @@ const (
 	Perf = "perf"
 	// Stats reports the program's own state.
 	Stats = "stats"
+	// Reload makes a new peer of a browser's page, and answers with its ID.
+	Reload = "reload"
 )
 
 // Protocols that the peer programs serve, beside ping and identify.

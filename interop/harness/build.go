@@ -162,11 +162,17 @@ func NodeVersion(tb testing.TB) string {
 // JSVersion is that of an installed package.
 func JSVersion(tb testing.TB, name string) string {
 	tb.Helper()
+	return installed(tb, "jspeer", name)
+}
+
+// installed is the version of a package in one of our folders for npm.
+func installed(tb testing.TB, folder, name string) string {
+	tb.Helper()
 	dir, err := moduleDir()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "jspeer", "node_modules", filepath.FromSlash(name), "package.json"))
+	b, err := os.ReadFile(filepath.Join(dir, folder, "node_modules", filepath.FromSlash(name), "package.json"))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -114,9 +114,19 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	default:
 		tb.Fatalf("unknown kind of peer %q: go, js or troupe", cfg.Kind)
 	}
-	p := &Peer{Kind: or(cfg.Kind, "go"), waiting: map[int]chan control.Reply{}}
+	p := startPeer(tb, or(cfg.Kind, "go"), cfg.String(), path, args, env)
+	if cfg.Listen && len(p.Addrs) == 0 {
+		tb.Fatalf("%s listens nowhere", p.Name)
+	}
+	return p
+}
+
+// startPeer runs a program that speaks the language of package control.
+func startPeer(tb testing.TB, kind, name, path string, args, env []string) *Peer {
+	tb.Helper()
+	p := &Peer{Kind: kind, waiting: map[int]chan control.Reply{}}
 	ready := make(chan control.Reply, 1)
-	p.Proc = start(tb, cfg.String(), path, args, env, func(line []byte) { p.heard(tb, line, ready) })
+	p.Proc = start(tb, name, path, args, env, func(line []byte) { p.heard(tb, line, ready) })
 	select {
 	case r := <-ready:
 		p.ID, p.Addrs = r.Peer, r.Addrs
@@ -124,9 +134,6 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 		tb.Fatalf("%s ended before it was ready: %v", p.Name, p.death())
 	case <-time.After(startTimeout):
 		tb.Fatalf("%s was not ready within %v", p.Name, startTimeout)
-	}
-	if cfg.Listen && len(p.Addrs) == 0 {
-		tb.Fatalf("%s listens nowhere", p.Name)
 	}
 	return p
 }

@@ -8,7 +8,7 @@ export async function serve (peer) {
   await peer.node.handle('/troupe/reset/1.0.0', reset, options)
 }
 
-function echo (stream) {
+export function echo (stream) {
   whenRead(stream, (data) => {
     if (!stream.send(data)) {
       stream.pause()
