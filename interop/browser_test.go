@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/interop/contract/matrix"
 	"github.com/troupe-p2p/troupe/interop/control"
 	"github.com/troupe-p2p/troupe/interop/harness"
 )
@@ -22,13 +23,16 @@ var browserRows = []struct{ name, over, security, key string }{
 func TestFullBrowser(t *testing.T) {
 	cert := harness.Certificate(t)
 	page := harness.StartBrowser(t, cert)
-	t.Log(harness.BrowserVersion(t))
+	version := harness.BrowserVersion(t)
 	for _, row := range browserRows {
+		b := matrix.Browser{Version: version, Transport: row.name, Outcome: matrix.Outcome{Why: "the test failed"}}
 		t.Run(row.name, func(t *testing.T) {
 			server := harness.StartPeer(t, harness.PeerConfig{Kind: "troupe", Key: row.key, Cert: cert, Listen: true, Over: row.over})
 			page.Reload(t)
 			meetsPage(t, page, server, row.over, row.security, row.key)
+			b.Met = !t.Failed()
 		})
+		written.browser(b)
 	}
 	t.Run("wss, a certificate of nobody's", func(t *testing.T) {
 		server := harness.StartPeer(t, harness.PeerConfig{Kind: "troupe", Cert: harness.Certificate(t), Listen: true, Over: "/tls/ws"})

@@ -56,7 +56,7 @@ func meetBoth(t *testing.T, c matrix.Cell, p matrix.Pair) matrix.Outcome {
 	return matrix.Outcome{Met: true}
 }
 
-// TestFullContract is the whole matrix. It is written to the file that INTEROP_MATRIX names.
+// TestFullContract is the whole matrix. It is written down when all tests are over.
 func TestFullContract(t *testing.T) {
 	began := time.Now()
 	page := matrix.Page{
@@ -82,13 +82,41 @@ func TestFullContract(t *testing.T) {
 		}
 	})
 	page.Took = time.Since(began)
-	rendered := page.Render()
-	t.Log("\n" + rendered)
-	if path := os.Getenv("INTEROP_MATRIX"); path != "" {
-		if err := os.WriteFile(path, []byte(rendered), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	t.Log("\n" + page.Render())
+	written.contract(page)
+}
+
+// written is the page that a run writes to the file that INTEROP_MATRIX names: TestFullContract makes it, and
+// TestFullBrowser has a part in it.
+var written record
+
+type record struct {
+	mu       sync.Mutex
+	page     *matrix.Page
+	browsers []matrix.Browser
+}
+
+func (r *record) contract(p matrix.Page) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.page = &p
+}
+
+func (r *record) browser(b matrix.Browser) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.browsers = append(r.browsers, b)
+}
+
+// write is called behind the last test. A run without the contract's matrix writes nothing.
+func (r *record) write(path string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if path == "" || r.page == nil {
+		return nil
 	}
+	r.page.Browsers = r.browsers
+	return os.WriteFile(path, []byte(r.page.Render()), 0o644)
 }
 
 // versions says what the peers are made of.

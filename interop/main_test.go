@@ -1,13 +1,21 @@
 package interop_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/troupe-p2p/troupe/interop/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) {
+	code := harness.Main(m)
+	if err := written.write(os.Getenv("INTEROP_MATRIX")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 const (
 	noise     = "/noise"

@@ -58,6 +58,10 @@ func TestPageSaysWhatBecameOfEachCell(t *testing.T) {
 		}
 	}
 	delete(p.Outcomes[met], Pair{JS, JS})
+	if !strings.Contains(p.Render(), "| none | | **not run** |\n") {
+		t.Error("does not say that no browser took part")
+	}
+	p.Browsers = []Browser{{"Mosaic 2.6", "ws", Outcome{Met: true}}, {"Mosaic 2.6", "wss", Outcome{Why: "no TLS"}}}
 	page := p.Render()
 	for _, want := range []string{
 		"on 2026-01-02 03:04 UTC, in 1m1s.", "- T: this tree\n", "listen on 0.0.0.0.",
@@ -68,6 +72,7 @@ func TestPageSaysWhatBecameOfEachCell(t *testing.T) {
 		"| quic-v1 | its own | its own | met |",
 		"troupe, mplex: has no flow control",
 		" 10 failed, ",
+		"| Mosaic 2.6 | ws | met |\n", "| Mosaic 2.6 | wss | **FAILED** (", ". Mosaic 2.6 over wss: `no TLS`\n",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("lacks %q", want)

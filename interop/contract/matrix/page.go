@@ -19,6 +19,14 @@ type Page struct {
 	IP       string   // that listeners were told to listen on
 	Took     time.Duration
 	Outcomes map[Cell]map[Pair]Outcome
+	Browsers []Browser
+}
+
+// Browser is what became of Troupe and a page over one transport. The contract has no part in it.
+type Browser struct {
+	Version   string // of the browser, and of what is in the page
+	Transport string
+	Outcome
 }
 
 // letters stand for the peers in the head of the table, which is wide enough.
@@ -31,6 +39,7 @@ func (p Page) Render() string {
 	var b strings.Builder
 	notes := &notes{}
 	table := p.table(notes)
+	browsers := p.browsers(notes)
 	met, lacking, failed := p.count()
 	fmt.Fprintf(&b, "# Who has met whom\n\n")
 	fmt.Fprintf(&b, "Written by `make interop` on %s, in %v. What the peers were told, and how they met, is the contract of\n",
@@ -44,6 +53,7 @@ func (p Page) Render() string {
 	}
 	fmt.Fprintf(&b, "\n%d met, %d failed, %d cannot.\n\n", met, failed, lacking)
 	b.WriteString(table)
+	b.WriteString("\n" + browsers)
 	if len(notes.list) > 0 {
 		b.WriteString("\nWhy not:\n\n")
 		for i, why := range notes.list {
@@ -72,6 +82,24 @@ func (p Page) table(notes *notes) string {
 			fmt.Fprintf(&b, " %s |", p.say(c, pair, notes))
 		}
 		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func (p Page) browsers(notes *notes) string {
+	var b strings.Builder
+	b.WriteString("In browsers, which dial and do not listen, more is asked for than the contract does: pings and identify from\n" +
+		"either side, 8 MiB echoed by either, parallel streams, half-closed ones, resets, a second dial, a page that is\n" +
+		"left (`browser_test.go`).\n\n| browser | transport | dials Troupe |\n|---|---|---|\n")
+	if len(p.Browsers) == 0 {
+		b.WriteString("| none | | **not run** |\n")
+	}
+	for _, r := range p.Browsers {
+		said := "met"
+		if !r.Met {
+			said = "**FAILED** " + notes.ref(fmt.Sprintf("%s over %s: `%s`", r.Version, r.Transport, r.Why))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.Version, r.Transport, said)
 	}
 	return b.String()
 }
