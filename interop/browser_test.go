@@ -16,6 +16,7 @@ import (
 var browserRows = []struct{ name, over, security, key string }{
 	{"ws", "/ws", "noise", "rsa"},
 	{"wss", "/tls/ws", "noise", "secp256k1"},
+	{"webtransport", harness.WebTransport, "", "ed25519"},
 }
 
 // TestFullBrowser: a page with js-libp2p dials Troupe, and the two do everything to each other, over
