@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/quic"
 
 	ma "github.com/multiformats/go-multiaddr"
+	quicgo "github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -274,4 +276,48 @@ func TestQUICAndWebTransportShareASocket(t *testing.T) {
 		_ = pc.Close()
 		return 0
 	})
+}
+
+// js-libp2p in a browser closes its end of Noise's stream behind the last message, waits for that, and takes a
+// STOP_SENDING in between for a failed dial.
+func TestAServerIsDoneWithNoisesStreamWhenItsClientIs(t *testing.T) {
+	client := New(transporttest.Runtime(t), testConfig(transporttest.Key(1)))
+	_, l, acc := served(t, func(c *Config) { c.headTimeout = time.Second })
+	s := comes(t, l)
+	rs, _ := s.asks(t, http.MethodConnect, right, token)
+	qs, err := s.qc.OpenStreamSync(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := client.initiator(peerID(t, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := qs.Write(h.AppendOutput(appendHead(nil, uint64(rs.StreamID())))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secure(qs, h, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := acc.next(t)
+	c.Bind(&transporttest.MuxedSink{OnAccepted: func(conduit.MuxedStream) {}})
+	theirs, err := c.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs.Bind(newWriter(), 1)
+	if _, err := theirs.TryWrite([]byte("later")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.qc.AcceptStream(t.Context()); err != nil { // whatever the server sent before it is here as well
+		t.Fatal(err)
+	}
+	if qs.Context().Err() != nil {
+		t.Errorf("it was told to stop: %v", context.Cause(qs.Context()))
+	}
+	<-qs.Context().Done() // and who never closes his end gets the place back
+	var se *quicgo.StreamError
+	if err := context.Cause(qs.Context()); !errors.As(err, &se) || !se.Remote {
+		t.Errorf("it ended with %v", err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	stdtls "crypto/tls"
 	"net/http"
+	"time"
 
 	"github.com/troupe-p2p/troupe/negotiation/noise"
 	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
@@ -65,7 +66,7 @@ func (t *Transport) serve(ctx context.Context, k *quicstack.Link) (*session, *no
 		hc.HandleRequestStream(qs)
 		if d.str != nil {
 			s := t.session(k.QUIC, d.str, qs.StreamID())
-			who, err := t.respond(ctx, s, k.Note.(chain))
+			who, err := t.respond(ctx, k, s, k.Note.(chain))
 			return s, who, err
 		}
 	}
@@ -73,7 +74,7 @@ func (t *Transport) serve(ctx context.Context, k *quicstack.Link) (*session, *no
 }
 
 // respond runs Noise on the first stream that the client opens in the session.
-func (t *Transport) respond(ctx context.Context, s *session, c chain) (*noise.Result, error) {
+func (t *Transport) respond(ctx context.Context, k *quicstack.Link, s *session, c chain) (*noise.Result, error) {
 	h, err := t.responder(c)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,13 @@ func (t *Transport) respond(ctx context.Context, s *session, c chain) (*noise.Re
 			continue
 		}
 		who, err := secure(qs, h, nil)
-		leave(qs)
+		_ = qs.Close()
+		k.Pump("goodbye", func() {
+			// To stop a client before it has closed its end fails the dial of js-libp2p in a browser.
+			_ = qs.SetReadDeadline(time.Now().Add(s.wait))
+			_, _ = qs.Read(make([]byte, 1)) // nothing belongs here
+			leave(qs)
+		})
 		return who, err
 	}
 	return nil, ErrRefused
