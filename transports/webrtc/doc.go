@@ -1,0 +1,2 @@
+// Package webrtc carries Muxed conduits over WebRTC-direct.
+package webrtc

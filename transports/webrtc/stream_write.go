@@ -1,0 +1,84 @@
+package webrtc
+
+import (
+	"github.com/troupe-p2p/troupe/internal/buf"
+
+	"github.com/pion/sctp"
+)
+
+// smallFrame is what is not worth a frame of its own when more has to wait.
+const smallFrame = 1 << 10
+
+// TryWrite implements conduit.MuxedStream.
+func (s *stream) TryWrite(p []byte) (int, error) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	switch {
+	case s.gone || s.c.why != nil:
+		return 0, s.c.gone()
+	case s.fin:
+		return 0, ErrWriteClosed
+	case s.stopped != nil:
+		return 0, s.stopped
+	case len(p) == 0:
+		return 0, nil
+	}
+	b := buf.Get(min(len(p)+2*frameOverhead, maxFrame))
+	defer b.Release()
+	taken := 0
+	for taken < len(p) {
+		rest := p[taken:]
+		n := min(s.room(), len(rest), maxPayload)
+		if n <= 0 || n < len(rest) && n < smallFrame {
+			break
+		}
+		b.B = appendFrame(b.B[:0], frame{data: rest[:n]})
+		if _, err := s.st.WriteSCTP(b.B, sctp.PayloadTypeWebRTCBinary); err != nil {
+			return taken, s.c.gone()
+		}
+		s.sent += uint64(n)
+		taken += n
+	}
+	if taken < len(p) {
+		s.blocked = true
+		if s.canWrite() { // it has become so just now, and nobody said
+			s.c.news.of(s)
+		}
+	}
+	return taken, nil
+}
+
+// room is how many bytes may be sent now. It is called with mu held.
+func (s *stream) room() int {
+	n := s.c.t.cfg.SendBuffer - int(min(s.st.BufferedAmount(), 1<<30)) - frameOverhead
+	if s.c.window > 0 {
+		n = min(n, int(min(s.limit-min(s.sent, s.limit), 1<<30)))
+	}
+	return n
+}
+
+// canWrite says that a writer that was blocked should look again. It is called with mu held.
+func (s *stream) canWrite() bool {
+	if s.stopped != nil {
+		return true
+	}
+	buffered := int(min(s.st.BufferedAmount(), 1<<30))
+	return buffered <= s.c.t.cfg.SendBuffer/2 && s.room() >= min(smallFrame, s.c.t.cfg.SendBuffer/4)
+}
+
+// CloseWrite implements conduit.MuxedStream.
+func (s *stream) CloseWrite() error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.gone {
+		return s.c.gone()
+	}
+	if s.fin {
+		return nil
+	}
+	s.fin, s.blocked = true, false
+	s.since = s.c.t.rt.Now()
+	s.say(frame{flag: flagFin})
+	s.settle()
+	return nil
+}
