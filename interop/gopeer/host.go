@@ -19,6 +19,7 @@ import (
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	libp2pwebrtc "github.com/libp2p/go-libp2p/p2p/transport/webrtc"
 	"github.com/libp2p/go-libp2p/p2p/transport/websocket"
 	libp2pwebtransport "github.com/libp2p/go-libp2p/p2p/transport/webtransport"
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +33,7 @@ type hostConfig struct {
 	NoEarly  bool
 	Cert     string
 	PSK      string
+	RTC      int // version of WebRTC-direct to dial with
 }
 
 // peerProgram is one foreign node and its test protocols.
@@ -92,8 +94,9 @@ func newHost(cfg hostConfig, extra ...libp2p.Option) (host.Host, error) {
 			return nil, err
 		}
 		extra = append(extra, libp2p.PrivateNetwork(psk))
-	} else { // QUIC cannot keep a private network, and nor can what is over it
-		extra = append(extra, libp2p.Transport(libp2pquic.NewTransport), libp2p.Transport(libp2pwebtransport.New))
+	} else { // QUIC and WebRTC cannot keep a private network, and nor can what is over QUIC
+		extra = append(extra, libp2p.Transport(libp2pquic.NewTransport), libp2p.Transport(libp2pwebtransport.New),
+			libp2p.Transport(libp2pwebrtc.New, libp2pwebrtc.WithDialerVersion(max(cfg.RTC, 1))))
 	}
 	opts := append([]libp2p.Option{
 		libp2p.Identity(key),

@@ -21,6 +21,7 @@ func main() {
 	flag.BoolVar(&cfg.NoEarly, "no-early", false, "agree on the muxer by multistream, not inside the handshake")
 	flag.StringVar(&cfg.Cert, "cert", "", "file with a certificate and its key, to show and to trust over /tls/ws")
 	flag.StringVar(&cfg.PSK, "psk", "", "file with the pre-shared key of a private network")
+	flag.IntVar(&cfg.RTC, "webrtc", 1, "version of WebRTC-direct to dial with: 1 or 2")
 	flag.Parse()
 	if *listen != "" {
 		cfg.Listen = strings.Split(*listen, ",")

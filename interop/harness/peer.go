@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,10 +13,11 @@ import (
 	"github.com/troupe-p2p/troupe/interop/control"
 )
 
-// QUIC and WebTransport are for PeerConfig.Over.
+// QUIC, WebTransport and WebRTC are for PeerConfig.Over.
 const (
 	QUIC         = "/quic-v1"
 	WebTransport = "/quic-v1/webtransport"
+	WebRTC       = "/webrtc-direct"
 )
 
 // PeerConfig chooses a peer. The zero value is a go-libp2p node that listens nowhere,
@@ -26,10 +28,11 @@ type PeerConfig struct {
 	Key      string // "ed25519" (default), "secp256k1", "ecdsa" or "rsa"
 	NoEarly  bool   // leave the muxer to multistream
 	Listen   bool   // on a free port of 127.0.0.1
-	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets, QUIC or WebTransport
+	Over     string // "" for TCP, "/ws" or "/tls/ws" for WebSockets, QUIC, WebTransport or WebRTC
 	Unix     string // listen on this path and not on a port; not "go"
 	PSK      string // file with the pre-shared key of a private network
 	Cert     string // of Certificate, for "/tls/ws" at both ends
+	RTC      int    // version of WebRTC-direct to dial with: 1 (default) or 2
 }
 
 func (c PeerConfig) String() string {
@@ -75,6 +78,9 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	if cfg.NoEarly {
 		args = append(args, "--no-early")
 	}
+	if cfg.RTC != 0 {
+		args = append(args, "--webrtc", strconv.Itoa(cfg.RTC))
+	}
 	if cfg.Cert != "" {
 		args = append(args, "--cert", cfg.Cert)
 	}
@@ -86,7 +92,7 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 		args = append(args, "--listen", UnixAddr(cfg.Kind, cfg.Unix))
 	case cfg.Listen:
 		port := "tcp"
-		if strings.HasPrefix(cfg.Over, QUIC) {
+		if strings.HasPrefix(cfg.Over, QUIC) || cfg.Over == WebRTC {
 			port = "udp"
 		}
 		args = append(args, "--listen", "/ip4/127.0.0.1/"+port+"/0"+cfg.Over)

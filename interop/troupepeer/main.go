@@ -23,6 +23,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/perf"
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
+	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"github.com/troupe-p2p/troupe/transports/webtransport"
 	"go.uber.org/zap"
@@ -40,13 +41,14 @@ func main() {
 	noEarly := flag.Bool("no-early", false, "agree on the muxer by multistream, not inside the handshake")
 	cert := flag.String("cert", "", "file with a certificate and its key, to show and to trust over /tls/ws")
 	psk := flag.String("psk", "", "file with the pre-shared key of a private network")
+	rtc := flag.Int("webrtc", 1, "version of WebRTC-direct to dial with: 1 or 2")
 	flag.Parse()
-	if err := run(*listen, *security, *key, *cert, *psk, *noEarly); err != nil {
+	if err := run(*listen, *security, *key, *cert, *psk, *noEarly, *rtc); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(listen, security, key, cert, psk string, noEarly bool) error {
+func run(listen, security, key, cert, psk string, noEarly bool, rtc int) error {
 	cfg := troupe.Config{NoEarlyMuxer: noEarly, Transports: []troupe.Transport{
 		troupe.TCP, websocket.Config{}.Transport, unix.Config{}.Transport,
 	}}
@@ -87,8 +89,9 @@ func run(listen, security, key, cert, psk string, noEarly bool) error {
 	if cfg.Key, err = identity.GenerateKey(t, rand.Reader); err != nil {
 		return err
 	}
-	if cfg.PrivateNetwork == nil { // which QUIC cannot keep, nor what is over it
-		cfg.Transports = append(cfg.Transports, quic.Config{}.Transport, webtransport.Config{}.Transport)
+	if cfg.PrivateNetwork == nil { // which QUIC and WebRTC cannot keep, nor what is over QUIC
+		cfg.Transports = append(cfg.Transports,
+			quic.Config{}.Transport, webtransport.Config{}.Transport, webrtc.Config{Version: rtc}.Transport)
 	}
 	logs := zap.NewDevelopmentConfig()
 	logs.OutputPaths = []string{"stderr"}

@@ -26,6 +26,8 @@ const (
 	codeRateLimited = 0x1002
 	codeProtocol    = 0x1003
 	codeLimit       = 0x1001
+	// apart is how long the end of DTLS comes behind that of SCTP, which has the code.
+	apart = 100 * time.Millisecond
 	// tick is how often a connection looks at its clocks.
 	tick = time.Second
 )
@@ -51,7 +53,8 @@ type conn struct {
 
 	alive atomic.Int64 // when the remote was heard last, by the runtime's clock
 
-	news news
+	news  news
+	taken taken
 
 	mu       sync.Mutex
 	space    *sync.Cond // more may be unread
@@ -274,8 +277,12 @@ func (c *conn) endLocked(why *ending, reason string) {
 	c.space.Broadcast()
 	c.pump("close", func() {
 		c.finish() // the owner need not wait for the remote
+		c.taken.wait()
 		// Abort waits at most 200 ms for its packet to be written, and DTLS not at all.
 		c.assoc.Abort(abortText(why.code, reason))
+		// DTLS at the other end drops what it has not handed on when it hears of the end.
+		pause := time.NewTimer(apart)
+		<-pause.C
 		_ = c.dtls.Close()
 		_ = c.path.Close()
 	})

@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/negotiation/noise"
@@ -23,6 +24,10 @@ import (
 
 // mtu is of SCTP packets, so that they fit with DTLS, UDP and IP into 1280 bytes: pion/webrtc's.
 const mtu = 1191
+
+// farewell is how long a connection that is closed at once waits for the remote to be through with the
+// handshake.
+const farewell = 250 * time.Millisecond
 
 // noiseChannel is the data channel that both ends know without negotiation.
 const noiseChannel = 0
@@ -177,6 +182,7 @@ func (c *conn) authenticate(cfg noise.Config) (*noise.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SCTP: %w", err)
 	}
+	st.OnBufferedAmountLow(func() { c.taken.of() })
 	defer func() { _ = st.Close() }()
 	h, err := noise.New(cfg)
 	if err != nil {
@@ -189,6 +195,7 @@ func (c *conn) authenticate(cfg noise.Config) (*noise.Result, error) {
 		for out := h.AppendOutput(nil); len(out) > 0; {
 			n := min(len(out), maxPayload/2)
 			m := appendFrame(nil, frame{data: out[:n], window: window})
+			c.taken.not()
 			if _, err := st.WriteSCTP(m, sctp.PayloadTypeWebRTCBinary); err != nil {
 				return nil, fmt.Errorf("SCTP: %w", err)
 			}
@@ -298,4 +305,42 @@ func (w *wire) broken() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err != nil
+}
+
+// taken tells when the remote has all of the Noise handshake. Who sends its last message is done before
+// the other is: a close right behind it would overtake it, and the remote would never see a connection.
+type taken struct {
+	mu   sync.Mutex
+	done chan struct{} // nil: nothing was sent
+}
+
+func (t *taken) not() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done = make(chan struct{})
+}
+
+func (t *taken) of() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done != nil {
+		close(t.done)
+		t.done = nil
+	}
+}
+
+// wait gives it the time that is left of a close.
+func (t *taken) wait() {
+	t.mu.Lock()
+	done := t.done
+	t.mu.Unlock()
+	if done == nil {
+		return
+	}
+	timer := time.NewTimer(farewell)
+	defer timer.Stop()
+	select { // order-free: it makes no difference once both have come
+	case <-done:
+	case <-timer.C:
+	}
 }
