@@ -9,6 +9,10 @@ import (
 // smallFrame is what is not worth a frame of its own when more has to wait.
 const smallFrame = 1 << 10
 
+// careful is the size of frames for those who are not known to take larger ones. go-libp2p reads a length
+// into a buffer of 4 KiB, and loses a message that has more in it. This is three SCTP packets.
+const careful = 3 * 1160
+
 // TryWrite implements conduit.MuxedStream.
 func (s *stream) TryWrite(p []byte) (int, error) {
 	s.c.mu.Lock()
@@ -23,12 +27,16 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 	case len(p) == 0:
 		return 0, nil
 	}
-	b := buf.Get(min(len(p)+2*frameOverhead, maxFrame))
+	most := maxPayload
+	if s.c.window == 0 {
+		most = careful - frameOverhead
+	}
+	b := buf.Get(min(len(p), most) + frameOverhead)
 	defer b.Release()
 	taken := 0
 	for taken < len(p) {
 		rest := p[taken:]
-		n := min(s.room(), len(rest), maxPayload)
+		n := min(s.room(), len(rest), most)
 		if n <= 0 || n < len(rest) && n < smallFrame {
 			break
 		}
