@@ -51,6 +51,7 @@ var archPolicy = []archRow{
 	{"transports/memory", aNearby, archForAdapters},                                                   // the one transport of simulated networks
 	{"transports/quic", anAdapter, append([]string{"negotiation/tls"}, archForAdapters...)},           // its handshake is TLS
 	{"transports/webtransport", anAdapter, append([]string{"negotiation/noise"}, archForAdapters...)}, // docs/adr/0015
+	{"transports/webrtc", anAdapter, append([]string{"negotiation/noise"}, archForAdapters...)},       // proves identities by Noise
 	{"transports/*", anAdapter, archForAdapters},
 	{"negotiation/tls", anAdapter, archForAdapters}, // crypto/tls cannot be pure
 

@@ -13,6 +13,7 @@ import (
 	"github.com/troupe-p2p/troupe/messages/wire/noise"
 	"github.com/troupe-p2p/troupe/messages/wire/peerrecord"
 	"github.com/troupe-p2p/troupe/messages/wire/plaintext"
+	"github.com/troupe-p2p/troupe/messages/wire/webrtc"
 )
 
 // The bytes are written out from the field numbers of the specifications, so a wrong number in
@@ -35,6 +36,8 @@ var golden = []struct {
 	{&identify.Identify{PublicKey: []byte{1}, ListenAddrs: [][]byte{{2}}, Protocols: []string{"3"}, ObservedAddr: []byte{4},
 		ProtocolVersion: proto.String("5"), AgentVersion: proto.String("6"), SignedPeerRecord: []byte{8}},
 		"0a0101" + "120102" + "1a0133" + "220104" + "2a0135" + "320136" + "420108"},
+	{&webrtc.Message{Flag: webrtc.Message_RESET.Enum(), Message: []byte{7}, ErrorCode: proto.Uint32(9), Window: proto.Uint64(5)},
+		"0802" + "120107" + "1809" + "884005"},
 }
 
 func TestMessagesAreOnTheWireAsTheSpecificationsNumberThem(t *testing.T) {

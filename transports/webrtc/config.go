@@ -43,6 +43,9 @@ type Config struct {
 	IdleTimeout time.Duration
 	// KeepAlive is how often a connection that we dialled is probed. Default 5 s.
 	KeepAlive time.Duration
+	// Stall is how long a stream whose window is full may hold up the other streams of a connection,
+	// which it does where the remote knows no windows. Then it is reset. Default 30 s.
+	Stall time.Duration
 	// KeyLog gets the DTLS secrets of all connections, for those who look at captured packets.
 	// Default: nobody gets them.
 	KeyLog io.Writer
@@ -67,6 +70,9 @@ const (
 	DefaultIdleTimeout = 30 * time.Second
 	// DefaultKeepAlive is how long consent lasts at least: RFC 7675, section 5.1.
 	DefaultKeepAlive = 5 * time.Second
+
+	// DefaultStall is a reader's long pause.
+	DefaultStall = 30 * time.Second
 
 	// maxEntries bounds the pieces of messages that SCTP keeps for one stream: as many of the smallest
 	// ones could otherwise cost far more than the bytes in them.
@@ -112,6 +118,7 @@ func (c Config) withDefaults() Config {
 	defTime(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	defTime(&c.IdleTimeout, DefaultIdleTimeout)
 	defTime(&c.KeepAlive, DefaultKeepAlive)
+	defTime(&c.Stall, DefaultStall)
 	c.StreamWindow = max(c.StreamWindow, 2*maxFrame)
 	c.SendBuffer = max(c.SendBuffer, 2*maxFrame)
 	return c

@@ -189,6 +189,9 @@ func (c *conn) authenticate(cfg noise.Config) (*noise.Result, error) {
 		return nil, err
 	}
 	window := uint64(c.t.cfg.StreamWindow)
+	if c.t.mute {
+		window = 0
+	}
 	var part []byte // less than a frame, and a message of the channel
 	p := make([]byte, maxFrame)
 	for {
@@ -223,7 +226,7 @@ func (c *conn) authenticate(cfg noise.Config) (*noise.Result, error) {
 			if f.flag == flagReset || f.flag == flagFin {
 				return nil, errNoiseChannel
 			}
-			if f.window > 0 && c.window == 0 {
+			if f.window > 0 && !c.t.mute {
 				c.window = f.window
 			}
 			used, err := h.HandleBytes(f.data)

@@ -35,6 +35,7 @@ type stream struct {
 	consumed  uint64     // bytes that were offered
 	granted   uint64     // how far the remote may write, if it asks
 	remoteFin bool
+	full      time.Time // since when reading waits for room; zero: it does not
 	finTold   bool
 	deaf      bool // CloseRead was called
 
@@ -201,6 +202,10 @@ func (s *stream) release() {
 
 // late ends the waiting for a remote that does not do its part. It is called with mu held.
 func (s *stream) late(now time.Time) {
+	if !s.full.IsZero() && now.Sub(s.full) >= s.c.t.cfg.Stall && s.c.ours+s.c.theirs > 1 {
+		s.refuse(codeLimit, fail(fault.Limit, "read from", s.c.ends.Remote, ErrStalled))
+		s.c.news.of(s)
+	}
 	if now.Sub(s.since) < patience {
 		return
 	}

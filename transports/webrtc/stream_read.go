@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
@@ -67,8 +68,12 @@ func (s *stream) message(b *buf.Buf, ppi sctp.PayloadProtocolIdentifier) bool {
 	}
 	for !s.gone && !s.deaf && s.c.why == nil &&
 		(s.unread >= s.c.t.cfg.StreamWindow || s.unread > 0 && s.c.unread >= s.c.t.cfg.ConnWindow) {
+		if s.full.IsZero() {
+			s.full = s.c.t.rt.Now()
+		}
 		s.c.space.Wait()
 	}
+	s.full = time.Time{}
 	return s.c.why == nil
 }
 

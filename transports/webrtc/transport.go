@@ -24,6 +24,7 @@ type Transport struct {
 	cert   tls.Certificate
 	print  fingerprint
 	err    error // why it cannot be used: nobody has told whose it is
+	mute   bool  // says nothing of windows, as other implementations do; for tests
 
 	mu      sync.Mutex
 	sockets []*socket // as many as there are listeners, and former ones with connections

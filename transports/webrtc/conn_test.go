@@ -1,0 +1,343 @@
+package webrtc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
+	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/fault"
+
+	"github.com/pion/stun/v4"
+)
+
+// pair is two ends of a connection between the first node and the second.
+func pair(t *testing.T, tune func(*Transport)) (dialler, acceptor *conn) {
+	t.Helper()
+	rt := transporttest.Runtime(t)
+	node := func(n byte) *Transport {
+		tr := New(rt, testConfig(transporttest.Key(n)))
+		tune(tr)
+		return tr
+	}
+	acc := &transporttest.Acceptor{}
+	l, err := node(2).Listen(anyPort, acc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	c, err := transporttest.Dial(t.Context(), node(1), l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := c.Muxed.(*conn), acc.Next(t, 0).Muxed.(*conn)
+	t.Cleanup(func() { c.Abandon(); _ = b.Close(0, "") })
+	return a, b
+}
+
+func same(*Transport) {}
+
+// ended records how a conduit ended.
+type ended struct {
+	transporttest.MuxedSink
+	how chan ending
+}
+
+func newEnded() *ended { return &ended{how: make(chan ending, 1)} }
+
+func (e *ended) Ended(code uint32, remote bool, err error) { e.how <- ending{code, remote, err} }
+
+// lost records how a stream ended, and keeps what is offered.
+type lost struct {
+	how  chan ending
+	got  chan *buf.Buf
+	more chan struct{}
+}
+
+func newLost() *lost {
+	return &lost{make(chan ending, 1), make(chan *buf.Buf, 1<<10), make(chan struct{}, 1)}
+}
+
+func (l *lost) Offer(b *buf.Buf) { l.got <- b }
+func (l *lost) Writable() {
+	select {
+	case l.more <- struct{}{}:
+	default:
+	}
+}
+func (l *lost) RemoteClosed()                             { close(l.got) }
+func (l *lost) Reset(code uint32, remote bool, err error) { l.how <- ending{code, remote, err} }
+
+// accepting is a sink that binds each stream to a lost.
+func accepting(c *conn) (e *ended, streams chan *stream) {
+	e, streams = newEnded(), make(chan *stream, 1<<12)
+	e.OnAccepted = func(s conduit.MuxedStream) { streams <- s.(*stream) }
+	c.Bind(e)
+	return e, streams
+}
+
+func peerID(t *testing.T, n byte) identity.ID {
+	t.Helper()
+	id, err := identity.IDFromKey(transporttest.Key(n).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestAnotherPeerThanTheWantedOneIsNamed(t *testing.T) {
+	rt := transporttest.Runtime(t)
+	l, err := New(rt, testConfig(transporttest.Key(2))).Listen(anyPort, &transporttest.Acceptor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, err = transporttest.DialPeer(t.Context(), New(rt, testConfig(transporttest.Key(1))), l.Addr(), peerID(t, 3))
+	if err == nil || !errors.Is(err, identity.ErrMismatch) || !strings.HasPrefix(err.Error(), "webrtc-direct: remote: dial ") ||
+		!strings.Contains(err.Error(), peerID(t, 2).String()) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+// Who answers has another certificate than the address says: it is not even asked who it is.
+func TestAnotherCertificateIsRefused(t *testing.T) {
+	rt := transporttest.Runtime(t)
+	l, err := New(rt, testConfig(transporttest.Key(2))).Listen(anyPort, &transporttest.Acceptor{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	wrong, err := announced(without(l.Addr()), fingerprint{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = transporttest.Dial(t.Context(), New(rt, testConfig(transporttest.Key(1))), wrong)
+	var we *Error
+	if !errors.Is(err, ErrFingerprint) || !errors.As(err, &we) || we.Origin != fault.Remote {
+		t.Errorf("err = %v", err)
+	}
+	// One that matches is enough: nodes announce the next certificate beside the present one.
+	both, err := announced(wrong, l.(*listener).t.print)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := transporttest.Dial(t.Context(), New(rt, testConfig(transporttest.Key(1))), both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Abandon()
+}
+
+// A certificate of the user's own is announced and shown.
+func TestACertificateCanBeGiven(t *testing.T) {
+	rt := transporttest.Runtime(t)
+	own, err := freshCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig(transporttest.Key(2))
+	cfg.Certificate = &own
+	acc := &transporttest.Acceptor{}
+	l, err := New(rt, cfg).Listen(anyPort, acc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if known, _ := hashes(l.Addr()); len(known) != 1 || known[0] != fingerprintOf(own.Certificate[0]) {
+		t.Errorf("it listens on %s", l.Addr())
+	}
+	c, err := transporttest.Dial(t.Context(), New(rt, testConfig(transporttest.Key(1))), l.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Abandon()
+	acc.Next(t, 0).Abandon()
+}
+
+func TestADialThatIsNotAnsweredNamesTheRemote(t *testing.T) {
+	rt := transporttest.Runtime(t)
+	dumb, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = dumb.Close() }()
+	base, err := fromNet(dumb.LocalAddr().(*net.UDPAddr).AddrPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := announced(base, fingerprint{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig(transporttest.Key(1))
+	cfg.HandshakeTimeout = 300 * time.Millisecond
+	_, err = transporttest.Dial(t.Context(), New(rt, cfg), to)
+	var we *Error
+	if !errors.As(err, &we) || we.Origin != fault.Remote || !we.Timeout() || !strings.Contains(err.Error(), "no answer") {
+		t.Errorf("err = %v", err)
+	}
+	why := errors.New("another dial won")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cfg.HandshakeTimeout = time.Hour
+	defer time.AfterFunc(50*time.Millisecond, func() { cancel(why) }).Stop()
+	if _, err = transporttest.Dial(ctx, New(rt, cfg), to); !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestWithoutAKeyNothingWorks(t *testing.T) {
+	tr := New(transporttest.Runtime(t), Config{})
+	if _, err := tr.Listen(anyPort, &transporttest.Acceptor{}); !errors.Is(err, ErrNoKey) {
+		t.Errorf("it listens: %v", err)
+	}
+	if err := tr.Join(conduit.Node{Key: transporttest.Key(1)}); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
+	if err != nil {
+		t.Fatalf("with a node's key: %v", err)
+	}
+	_ = l.Close()
+	if err := tr.Join(conduit.Node{Key: transporttest.Key(2)}); !errors.Is(err, ErrKey) {
+		t.Errorf("it joins another node: %v", err)
+	}
+	if err := New(transporttest.Runtime(t), Config{Version: 3}).Join(conduit.Node{Key: transporttest.Key(1)}); !errors.Is(err, ErrVersion) {
+		t.Errorf("it dials with version 3: %v", err)
+	}
+}
+
+func TestBothVersionsAreUnderstood(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		a, b := pair(t, func(t *Transport) { t.cfg.Version = version })
+		if a.Peer() != peerID(t, 2) || b.Peer() != peerID(t, 1) {
+			t.Errorf("v%d: %s and %s", version, a.Peer(), b.Peer())
+		}
+	}
+}
+
+func TestASilentRemoteEndsTheConnection(t *testing.T) {
+	a, b := pair(t, func(t *Transport) { t.cfg.IdleTimeout = time.Second })
+	e := newEnded()
+	b.Bind(e)
+	crash(a)
+	h := <-e.how
+	var we *Error
+	if h.code != 0 || h.remote || !errors.As(h.err, &we) || we.Origin != fault.Remote || !we.Timeout() {
+		t.Errorf("%+v", h)
+	}
+}
+
+// An idle connection is kept by the checks of who dialled it.
+func TestAnIdleConnectionStays(t *testing.T) {
+	a, b := pair(t, func(t *Transport) { t.cfg.IdleTimeout, t.cfg.KeepAlive = 2500*time.Millisecond, time.Second })
+	ea, eb := newEnded(), newEnded()
+	a.Bind(ea)
+	b.Bind(eb)
+	select { // order-free: either fails the test
+	case h := <-ea.how:
+		t.Errorf("the dialler's end: %+v", h)
+	case h := <-eb.how:
+		t.Errorf("the listener's end: %+v", h)
+	case <-time.After(4 * time.Second):
+	}
+}
+
+// moves sends p on a new stream of a and wants it to come out at b.
+func moves(t *testing.T, a *conn, streams chan *stream, p []byte) {
+	t.Helper()
+	s, err := a.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newLost()
+	s.Bind(w, 1)
+	defer func() { _ = s.Reset(0) }()
+	var r *lost
+	var theirs *stream
+	got := []byte{}
+	for rest := p; len(got) < len(p); {
+		n, err := s.TryWrite(rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[n:]
+		if r == nil {
+			r, theirs = newLost(), <-streams
+			theirs.Bind(r, 1)
+		}
+		select { // order-free: both are looked at again
+		case b := <-r.got:
+			got = append(got, b.B...)
+			b.Release()
+			theirs.More()
+		case <-w.more:
+		}
+	}
+	if !bytes.Equal(got, p) {
+		t.Error("bytes differ")
+	}
+}
+
+// A client whose address changes (a NAT forgot it, a phone left the house) nominates its new path: the
+// connection moves there.
+func TestAConnectionFollowsItsClient(t *testing.T) {
+	a, b := pair(t, same)
+	_, streams := accepting(b)
+	a.Bind(newEnded())
+	moves(t, a, streams, []byte("before"))
+	a.probe() // the listener learns whose path it is
+	s := socketOf(b)
+	var ufrag string
+	transporttest.Settle(t, "unknown ufrags", 0, func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		ufrag = b.path.ufrag
+		if ufrag == "" {
+			return 1
+		}
+		return 0
+	})
+	elsewhere, err := net.DialUDP("udp4", nil, s.bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = elsewhere.Close() }()
+	who := credentials{server: ufrag, client: ufrag, pass: ufrag}
+	m, err := who.checkMessage(stun.NewTransactionID(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := b.path.addr()
+	if _, err := elsewhere.Write(m); err != nil {
+		t.Fatal(err)
+	}
+	there := elsewhere.LocalAddr().(*net.UDPAddr).AddrPort()
+	isAt := func(want netip.AddrPort) {
+		t.Helper()
+		transporttest.Settle(t, "connections elsewhere", 0, func() int {
+			if b.path.addr() == want {
+				return 0
+			}
+			return 1
+		})
+	}
+	isAt(there)
+	a.probe() // and back again
+	isAt(before)
+	moves(t, a, streams, bytes.Repeat([]byte("after"), 1000))
+}
+
+// socketOf is the listener's socket of an accepted connection.
+func socketOf(c *conn) *socket {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	return c.t.sockets[0]
+}
