@@ -12,6 +12,7 @@ import (
 	troupe "github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
+	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"github.com/troupe-p2p/troupe/transports/webtransport"
 )
@@ -19,6 +20,7 @@ import (
 // allBounds is the registry, with the lists of the transports that the node does not link.
 func allBounds() []troupe.Bound {
 	return slices.Concat(troupe.Bounds(), quic.Bounds(), unix.Bounds(), websocket.Bounds(), webtransport.Bounds())
+	return slices.Concat(troupe.Bounds(), quic.Bounds(), unix.Bounds(), webrtc.Bounds(), websocket.Bounds())
 }
 
 func TestBoundRegistryNamesEachBoundOnceWithItsCapAndItsAttack(t *testing.T) {
@@ -223,6 +225,37 @@ func boundTests() map[string]boundTest {
 		},
 		{"transports/quic", "TestWindowsShareTheirGrowth"}: {
 			"transports/quic: bytes that the windows of all connections have grown by",
+		},
+		{"transports/webrtc", "TestAddressesThatSentChecksAreBounded"}: {
+			"transports/webrtc: addresses of one socket that have sent checks",
+		},
+		{"transports/webrtc", "TestBytesThatWaitToBeSentAreBounded"}: {
+			"transports/webrtc: bytes of one stream that wait to be sent",
+		},
+		{"transports/webrtc", "TestChannelsBeforeTheHandshakeAreBounded"}: {
+			"transports/webrtc: channels of a remote that has not proven who it is",
+		},
+		{"transports/webrtc", "TestDatagramsThatWaitAreBounded"}: {
+			"transports/webrtc: bytes of datagrams that wait for one connection",
+		},
+		{"transports/webrtc", "TestHandshakesUnderWayAreBounded"}: {
+			"transports/webrtc: inbound handshakes under way on one socket",
+		},
+		{"transports/webrtc", "TestResetsInAStormEndTheConnection"}: {
+			"transports/webrtc: streams of one connection reset by the remote that opened them, at once",
+		},
+		{"transports/webrtc", "TestStreamsOfARemoteAreBounded"}: {
+			"transports/webrtc: streams that a remote has open on one connection",
+		},
+		{"transports/webrtc", "TestUnreadBytesAreBoundedWithoutWindows"}: {
+			"transports/webrtc: bytes of one stream that nobody has read",
+			"transports/webrtc: bytes that SCTP keeps of one connection",
+		},
+		{"transports/webrtc", "TestUnreadBytesOfAConnectionAreBounded"}: {
+			"transports/webrtc: bytes of one connection that nobody has read",
+		},
+		{"transports/webrtc", "TestWhatIsNoStreamIsReset"}: {
+			"transports/webrtc: bytes of one frame",
 		},
 		{"transports/websocket", "TestAFloodOfFramesWithoutDataEndsTheConnection"}: {
 			"transports/websocket: bytes without data at once",

@@ -130,11 +130,12 @@ func TestATransportThatHasAKeyOfItsOwnHasToHaveTheNodes(t *testing.T) {
 	}
 }
 
-// TestANodeLinksNoTransportThatItDoesNotName: quic-go weighs megabytes, and runs goroutines in which a
-// panic ends the process.
+// TestANodeLinksNoTransportThatItDoesNotName: quic-go and pion weigh megabytes, and run goroutines in
+// which a panic ends the process.
 func TestANodeLinksNoTransportThatItDoesNotName(t *testing.T) {
 	libraries := map[string]string{
 		"./transports/quic": "github.com/quic-go/quic-go", "./transports/webtransport": "github.com/quic-go/quic-go/http3",
+		"./transports/webrtc":    "github.com/pion/",
 		"./transports/websocket": "github.com/gorilla/websocket",
 	}
 	linked := func(pkg, library string) bool {

@@ -27,7 +27,9 @@ func TestOutboundServesWebRTCGo(t *testing.T) {
 	overWebRTC(t, "go", "troupe", "ed25519", "ed25519", 2)
 }
 
-func TestOutboundWebRTCWithItself(t *testing.T) { overWebRTC(t, "troupe", "troupe", "ed25519", "ecdsa", 2) }
+func TestOutboundWebRTCWithItself(t *testing.T) {
+	overWebRTC(t, "troupe", "troupe", "ed25519", "ecdsa", 2)
+}
 
 // overWebRTC has one peer dial the other, and do everything to it.
 func overWebRTC(t *testing.T, dialer, listener, dialKey, listenKey string, version int) {

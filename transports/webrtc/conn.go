@@ -164,7 +164,7 @@ func (c *conn) accept() {
 	}
 }
 
-// opener says that a channel is the remote's to open.
+// remotes says that a channel is the remote's to open.
 func (c *conn) remotes(id uint16) bool { return (id&1 == 0) == (c.ends.Direction == conduit.Inbound) }
 
 // arrived books a channel of the remote. It is called with mu held.
