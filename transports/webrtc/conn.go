@@ -94,6 +94,8 @@ func (t *Transport) conn(p *path, d *dtls.Conn, w *wire, assoc *sctp.Association
 	}
 	c.hear()
 	w.listen(c.hear)
+	heard := c.hear
+	p.heard.Store(&heard)
 	c.pump("accept", c.accept)
 	return c
 }

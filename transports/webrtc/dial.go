@@ -34,10 +34,9 @@ type caller struct {
 	answered chan struct{} // closed by the first answer to a check
 	once     sync.Once
 
-	mu    sync.Mutex
-	id    [stun.TransactionIDSize]byte // of the last check
-	heard func()                       // of the connection
-	err   error                        // why nothing is read any more
+	mu  sync.Mutex
+	id  [stun.TransactionIDSize]byte // of the last check
+	err error                        // why nothing is read any more
 }
 
 func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID) (*conn, error) {
@@ -86,9 +85,6 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID
 	if err != nil {
 		return nil, handshakeError(ctx, "dial", a, k.why(err))
 	}
-	k.mu.Lock()
-	k.heard = c.hear
-	k.mu.Unlock()
 	return c, nil
 }
 
@@ -102,7 +98,7 @@ func (t *Transport) call(network string, dst *net.UDPAddr) (*caller, error) {
 	_ = pc.SetWriteBuffer(socketBuffer)
 	k := &caller{
 		t: t, pc: pc, to: plain(dst.AddrPort()), who: newCredentials(t.cfg.Version),
-		answered: make(chan struct{}), heard: func() {},
+		answered: make(chan struct{}),
 	}
 	var tie [8]byte
 	_, _ = rand.Read(tie[:])
@@ -170,16 +166,16 @@ func (k *caller) handle(p []byte) {
 		k.path.push(p)
 	case isSTUN(p):
 		k.mu.Lock()
-		id, heard := k.id, k.heard
+		id := k.id
 		k.mu.Unlock()
 		if k.who.answers(p, id) {
 			k.once.Do(func() { close(k.answered) })
-			heard()
+			k.path.alive()
 			return
 		}
 		if out, err := k.who.answerPeer(p, k.to); err == nil {
 			_, _ = k.pc.Write(out)
-			heard()
+			k.path.alive()
 		}
 	}
 }

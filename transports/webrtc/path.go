@@ -19,6 +19,7 @@ type path struct {
 	close func() // takes it off the socket
 
 	remote atomic.Pointer[netip.AddrPort]
+	heard  atomic.Pointer[func()] // told of valid checks and answers
 	once   sync.Once
 
 	ufrag string // of the client; the socket's mu guards it
@@ -35,6 +36,13 @@ func newPath(local, remote netip.AddrPort, send func([]byte, netip.AddrPort) err
 
 // push takes a datagram that came; it is copied.
 func (p *path) push(datagram []byte) { _, _ = p.in.Write(datagram, nil) }
+
+// alive says that a check or an answer came that nobody else can have sent, or only somebody on the way.
+func (p *path) alive() {
+	if heard := p.heard.Load(); heard != nil {
+		(*heard)()
+	}
+}
 
 func (p *path) addr() netip.AddrPort { return *p.remote.Load() }
 

@@ -128,6 +128,9 @@ func (s *socket) checked(c check, from netip.AddrPort) {
 			p.ufrag = c.ufrag
 			s.ufrags[c.ufrag] = p
 		}
+		if p.ufrag == c.ufrag {
+			p.alive()
+		}
 		return
 	}
 	if p := s.ufrags[c.ufrag]; p != nil {
