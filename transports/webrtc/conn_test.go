@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -216,10 +217,12 @@ func TestWithoutAKeyNothingWorks(t *testing.T) {
 
 func TestBothVersionsAreUnderstood(t *testing.T) {
 	for _, version := range []int{1, 2} {
-		a, b := pair(t, func(t *Transport) { t.cfg.Version = version })
-		if a.Peer() != peerID(t, 2) || b.Peer() != peerID(t, 1) {
-			t.Errorf("v%d: %s and %s", version, a.Peer(), b.Peer())
-		}
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			a, b := pair(t, func(t *Transport) { t.cfg.Version = version })
+			if a.Peer() != peerID(t, 2) || b.Peer() != peerID(t, 1) {
+				t.Errorf("%s and %s", a.Peer(), b.Peer())
+			}
+		})
 	}
 }
 

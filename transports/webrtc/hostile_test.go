@@ -340,14 +340,16 @@ func TestWhatIsNoChannelIsClosed(t *testing.T) {
 		"cut short":        {2, openMessage()[:5]},
 		"a number of ours": {3, openMessage()},
 	} {
-		a, b := pair(t, same)
-		_, streams := accepting(b)
-		raw(t, a, c.id, c.open)
-		st := raw(t, a, 4, openMessage()) // a good one behind it
-		send(t, st, appendFrame(nil, frame{data: []byte("!")}))
-		if s := <-streams; s.ID() != 4 {
-			t.Errorf("%s: stream %d was accepted", name, s.ID())
-		}
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t, same)
+			_, streams := accepting(b)
+			raw(t, a, c.id, c.open)
+			st := raw(t, a, 4, openMessage()) // a good one behind it
+			send(t, st, appendFrame(nil, frame{data: []byte("!")}))
+			if s := <-streams; s.ID() != 4 {
+				t.Errorf("stream %d was accepted", s.ID())
+			}
+		})
 	}
 }
 
