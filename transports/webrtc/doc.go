@@ -5,7 +5,7 @@
 // What is on the wire, from the outside in:
 //
 //	UDP     first byte 0-3: STUN; 20-63: DTLS; all else is dropped
-//	STUN    Binding requests of the dialler, USERNAME "server:client"; the listener is ICE-lite and only answers
+//	STUN    Binding requests of the dialler, USERNAME "server:client"; the listener answers, and asks back once
 //	          v1  server = client = password = "libp2p+webrtc+v1/" and 32 random characters
 //	          v2  server = "libp2p+webrtc+v2/" and the client's password; client and password are its own
 //	DTLS    1.2; the dialler is the client, and checks the listener's certificate against the certhash

@@ -25,12 +25,12 @@ const (
 
 	randomICE = 32 // characters: 190 bits
 
-	attrPriority       = stun.AttrPriority
-	attrUseCandidate   = stun.AttrUseCandidate
-	attrControlling    = stun.AttrICEControlling
-	hostPriority       = 126<<24 | 65535<<8 | 255 // RFC 8445, section 5.1.2, of a host's only address
-	maxSTUN            = 1280
-	stunBindingSuccess = 0x0101
+	attrPriority     = stun.AttrPriority
+	attrUseCandidate = stun.AttrUseCandidate
+	attrControlling  = stun.AttrICEControlling
+	attrControlled   = stun.AttrICEControlled
+	hostPriority     = 126<<24 | 65535<<8 | 255 // RFC 8445, section 5.1.2, of a host's only address
+	maxSTUN          = 1280
 )
 
 var (
@@ -78,25 +78,26 @@ func isICE(s string, least int) bool {
 	return true
 }
 
-// username takes a client's USERNAME apart and says what the server's ufrag is, which is its password
-// too in both versions.
-func username(u string) (server string, err error) {
+// username takes a client's USERNAME apart. The server's ufrag in it is its password too in both versions.
+func username(u string) (credentials, error) {
 	server, client, ok := strings.Cut(u, ":")
+	c := credentials{server: server, client: client, pass: client}
 	switch {
 	case !ok || !isICE(server, minUfrag) || !isICE(client, minUfrag):
-		return "", errNotForUs
+		return credentials{}, errNotForUs
 	case strings.HasPrefix(server, prefixV1):
 		if server != client {
-			return "", errNotForUs
+			return credentials{}, errNotForUs
 		}
 	case strings.HasPrefix(server, prefixV2):
-		if !isICE(strings.TrimPrefix(server, prefixV2), minPwd) {
-			return "", errNotForUs
+		c.pass = strings.TrimPrefix(server, prefixV2)
+		if !isICE(c.pass, minPwd) {
+			return credentials{}, errNotForUs
 		}
 	default:
-		return "", errVersion
+		return credentials{}, errVersion
 	}
-	return server, nil
+	return c, nil
 }
 
 // isSTUN, isDTLS: RFC 7983, section 7.
@@ -112,6 +113,7 @@ func isHello(p []byte) bool {
 
 // check is a valid connectivity check of a client.
 type check struct {
+	who      credentials
 	ufrag    string
 	nominate bool
 	answer   []byte
@@ -124,12 +126,29 @@ func answerCheck(p []byte, from netip.AddrPort) (check, error) {
 	if err != nil {
 		return check{}, err
 	}
-	server, err := username(u)
+	who, err := username(u)
 	if err != nil {
 		return check{}, err
 	}
-	out, err := respond(m, server, from)
-	return check{ufrag: server, nominate: m.Contains(attrUseCandidate), answer: out}, err
+	out, err := respond(m, who.server, from)
+	return check{who: who, ufrag: who.server, nominate: m.Contains(attrUseCandidate), answer: out}, err
+}
+
+// triggered is a check of the client by the server, whose answer nobody waits for. ICE-lite would not send
+// it; but pion, as a client, nominates the path when it comes, and else waits 200 ms.
+func (c credentials) triggered() ([]byte, error) {
+	m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(c.client+":"+c.server))
+	if err != nil {
+		return nil, err
+	}
+	m.Add(attrPriority, binary.BigEndian.AppendUint32(nil, hostPriority))
+	m.Add(attrControlled, make([]byte, 8))
+	for _, s := range []stun.Setter{stun.NewShortTermIntegrity(c.pass), stun.Fingerprint} {
+		if err := s.AddTo(m); err != nil {
+			return nil, err
+		}
+	}
+	return m.Raw, nil
 }
 
 // answerPeer answers a check of a server that is not ICE-lite.

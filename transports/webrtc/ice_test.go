@@ -24,7 +24,7 @@ func TestUsernames(t *testing.T) {
 		v1 + "\r\na=x:" + v1 + "\r\na=x": "",
 		prefixV1 + strings.Repeat("x", maxICE) + ":" + prefixV1 + strings.Repeat("x", maxICE): "",
 	} {
-		if got, err := username(u); got != want || (err == nil) != (want != "") {
+		if got, err := username(u); got.server != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q, %v", u, got, err)
 		}
 	}
@@ -42,8 +42,12 @@ func TestAClientIsAnswered(t *testing.T) {
 		if err != nil || c.ufrag != who.server || !c.nominate || !who.answers(c.answer, id) {
 			t.Fatalf("v%d: %+v, %v", version, c, err)
 		}
-		if len(c.answer) > len(m) {
-			t.Errorf("v%d: a question of %d bytes has an answer of %d", version, len(m), len(c.answer))
+		q, err := c.who.triggered()
+		if err != nil || len(c.answer) > len(m) || len(c.answer)+len(q) > 2*len(m) {
+			t.Errorf("v%d: a question of %d bytes has an answer of %d, and a question of %d: %v", version, len(m), len(c.answer), len(q), err)
+		}
+		if _, err := who.answerPeer(q, someone); err != nil {
+			t.Errorf("v%d: the server's question is not understood: %v", version, err)
 		}
 		if other := stun.NewTransactionID(); who.answers(c.answer, other) {
 			t.Error("an answer to another question passes")
@@ -98,8 +102,12 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		c, err := answerCheck(p, someone)
-		if err == nil && len(c.answer) > 3*len(p) {
-			t.Fatalf("%d bytes are answered by %d", len(p), len(c.answer))
+		if err != nil {
+			return
+		}
+		q, err := c.who.triggered()
+		if err != nil || len(c.answer)+len(q) > 3*len(p) {
+			t.Fatalf("%d bytes are answered by %d and %d: %v", len(p), len(c.answer), len(q), err)
 		}
 		_, _ = newCredentials(1).answerPeer(p, someone)
 	})

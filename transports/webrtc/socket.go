@@ -94,7 +94,7 @@ func (s *socket) failed(err error) {
 }
 
 // handle takes a datagram apart. Of all that strangers may send only a ClientHello costs more than an
-// answer that is no longer than the question.
+// answer and a question, which together are less than twice as long.
 func (s *socket) handle(p []byte, from netip.AddrPort) {
 	switch {
 	case isSTUN(p):
@@ -102,8 +102,14 @@ func (s *socket) handle(p []byte, from netip.AddrPort) {
 		if err != nil {
 			return
 		}
-		s.checked(c, from)
+		known := s.checked(c, from)
 		_, _ = s.pc.WriteToUDPAddrPort(c.answer, from)
+		if known || c.nominate {
+			return
+		}
+		if m, err := c.who.triggered(); err == nil {
+			_, _ = s.pc.WriteToUDPAddrPort(m, from)
+		}
 	case isDTLS(p):
 		s.mu.Lock()
 		to := s.paths[from]
@@ -120,7 +126,7 @@ func (s *socket) handle(p []byte, from netip.AddrPort) {
 
 // checked ties a valid check to a connection. One that nominates a new path moves the connection there:
 // RFC 8445, section 7.3.1.5. Who sends it knows the connection's secret, or was on the way.
-func (s *socket) checked(c check, from netip.AddrPort) {
+func (s *socket) checked(c check, from netip.AddrPort) (known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.paths[from]; p != nil {
@@ -131,7 +137,7 @@ func (s *socket) checked(c check, from netip.AddrPort) {
 		if p.ufrag == c.ufrag {
 			p.alive()
 		}
-		return
+		return true
 	}
 	if p := s.ufrags[c.ufrag]; p != nil {
 		if c.nominate {
@@ -139,9 +145,10 @@ func (s *socket) checked(c check, from netip.AddrPort) {
 			p.remote.Store(&from)
 			s.paths[from] = p
 		}
-		return
+		return true
 	}
 	s.remember(from, c.ufrag)
+	return false
 }
 
 // remember keeps whose check came from where. It is called with mu held.
