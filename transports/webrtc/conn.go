@@ -172,9 +172,14 @@ func (c *conn) remotes(id uint16) bool { return (id&1 == 0) == (c.ends.Direction
 // arrived books a channel of the remote. It is called with mu held.
 func (c *conn) arrived(st *sctp.Stream) {
 	id := st.StreamIdentifier()
-	if c.why != nil || c.streams[id] != nil || !c.remotes(id) {
+	old := c.streams[id]
+	if c.why != nil || !c.remotes(id) || old != nil && !old.closing {
 		_ = st.Close()
 		return
+	}
+	if old != nil { // that it is there says that the remote has closed the one before; its pump is late
+		old.eof = true
+		old.settle()
 	}
 	s := c.add(st, false)
 	s.opening = true
@@ -227,11 +232,11 @@ func (c *conn) OpenStream() (conduit.MuxedStream, error) {
 // freeID is a channel that is not used. RFC 8831, section 6.7: "Streams are available for reuse after a
 // reset has been performed". It is called with mu held.
 func (c *conn) freeID() (uint16, bool) {
-	const last = 65534
+	const last = 65534 // RFC 8832, section 5.1: 65535 is none
 	for range c.t.cfg.MaxStreams*2 + 1 {
 		id := c.nextID
-		if c.nextID += 2; c.nextID > last {
-			c.nextID = 2 - c.nextID&1
+		if c.nextID = id + 2; id > last-2 {
+			c.nextID = 2 - id&1
 		}
 		if c.streams[id] == nil {
 			return id, true

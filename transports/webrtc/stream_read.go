@@ -155,6 +155,7 @@ func (s *stream) flagged(f frame) {
 		return
 	}
 	switch f.flag {
+	case noFlag:
 	case flagFin:
 		if !s.remoteFin {
 			s.remoteFin = true
