@@ -287,7 +287,6 @@ func (c *conn) endLocked(why *ending, reason string) {
 		c.taken.wait()
 		// Abort waits at most 200 ms for its packet to be written, and DTLS not at all.
 		c.assoc.Abort(abortText(why.code, reason))
-		// DTLS at the other end drops what it has not handed on when it hears of the end.
 		pause := time.NewTimer(apart)
 		<-pause.C
 		_ = c.dtls.Close()

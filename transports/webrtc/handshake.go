@@ -292,6 +292,10 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Close implements net.Conn for SCTP, which closes right behind its ABORT. DTLS at the other end drops what
+// it has not handed on when it hears of its own end, so that comes from the connection, a little later.
+func (w *wire) Close() error { return w.SetReadDeadline(time.Unix(1, 0)) } // long ago: nobody reads on
+
 func (w *wire) reason() (text string, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
