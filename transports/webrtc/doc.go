@@ -54,6 +54,6 @@
 //   - Who is on the way between two ends can move a connection's path: the password of ICE is no secret. DTLS
 //     then ends by its timeout.
 //   - A close takes up to three quarters of a second behind the scenes: the remote gets time to take the last
-//     message of the handshake (250 ms) and the ABORT. The owner is told at once.
+//     message of the handshake (250 ms at most) and the ABORT (100 ms). The owner is told at once.
 //   - Remotes other than Troupe see the end of a connection without its code.
 package webrtc
