@@ -229,11 +229,20 @@ func boundTests() map[string]boundTest {
 		{"transports/webrtc", "TestAddressesThatSentChecksAreBounded"}: {
 			"transports/webrtc: addresses of one socket that have sent checks",
 		},
+		{"transports/webrtc", "TestBytesOfAConnectionThatWaitToBeSentAreBounded"}: {
+			"transports/webrtc: bytes of one connection that wait to be sent",
+		},
 		{"transports/webrtc", "TestBytesThatWaitToBeSentAreBounded"}: {
 			"transports/webrtc: bytes of one stream that wait to be sent",
 		},
 		{"transports/webrtc", "TestChannelsBeforeTheHandshakeAreBounded"}: {
 			"transports/webrtc: channels of a remote that has not proven who it is",
+		},
+		{"transports/webrtc", "TestChannelsThatAreNotAcknowledgedAreBounded"}: {
+			"transports/webrtc: channels of one connection that are over and not acknowledged",
+		},
+		{"transports/webrtc", "TestChannelsThatLingerAreBounded"}: {
+			"transports/webrtc: channels of one connection that the remote has not closed behind us",
 		},
 		{"transports/webrtc", "TestDatagramsThatWaitAreBounded"}: {
 			"transports/webrtc: bytes of datagrams that wait for one connection",
@@ -243,6 +252,9 @@ func boundTests() map[string]boundTest {
 		},
 		{"transports/webrtc", "TestResetsInAStormEndTheConnection"}: {
 			"transports/webrtc: streams of one connection reset by the remote that opened them, at once",
+		},
+		{"transports/webrtc", "TestSmallMessagesThatWaitToBeSentAreBounded"}: {
+			"transports/webrtc: messages of one stream that wait to be sent",
 		},
 		{"transports/webrtc", "TestStreamsOfARemoteAreBounded"}: {
 			"transports/webrtc: streams that a remote has open on one connection",

@@ -31,9 +31,9 @@ type Config struct {
 	// ReceiveBuffer is how many bytes SCTP keeps of messages that did not get as far as a stream.
 	// Default 1 MiB.
 	ReceiveBuffer int
-	// SendBuffer is how many bytes of each stream wait for the remote's acknowledgement. Default
-	// 128 KiB.
-	SendBuffer int
+	// SendBuffer and ConnSendBuffer are how many bytes wait for the remote's acknowledgement. Default
+	// 128 KiB, and 16 MiB for all streams of one connection.
+	SendBuffer, ConnSendBuffer int
 	// HalfOpen is how many inbound handshakes may be under way on one socket. A network that has as
 	// many as there is room for gets no more. Default 128.
 	HalfOpen int
@@ -62,6 +62,8 @@ const (
 	DefaultReceiveBuffer = 1 << 20
 	// DefaultSendBuffer keeps SCTP busy while a writer is woken.
 	DefaultSendBuffer = 128 << 10
+	// DefaultConnSendBuffer is as much as may come.
+	DefaultConnSendBuffer = DefaultConnWindow
 	// DefaultHalfOpen is go-libp2p's.
 	DefaultHalfOpen = 128
 	// DefaultHandshakeTimeout is go-libp2p's.
@@ -86,6 +88,13 @@ const (
 	maxRecent = 1024
 	// maxEarly is how many channels a remote may open before it is known.
 	maxEarly = 64
+	// maxLingering is how many channels may be closed by us and not by the remote, or four times MaxStreams if
+	// that is more. Each has a goroutine, and SCTP looks at all of them for each packet. Who does as RFC 8831,
+	// section 6.7, says closes its side in a round trip.
+	maxLingering = 1 << 10
+	// maxOwed is how many channels may be over before the remote has acknowledged what was said on them. No
+	// more are taken until it has.
+	maxOwed = 4 << 10
 	// patience is how long an answer is waited for that a stream needs to end in order (FIN_ACK, the
 	// remote's reset of a channel) or to begin (its open). It is go-libp2p's for FIN_ACK.
 	patience = 10 * time.Second
@@ -114,6 +123,7 @@ func (c Config) withDefaults() Config {
 	def(&c.ConnWindow, DefaultConnWindow)
 	def(&c.ReceiveBuffer, DefaultReceiveBuffer)
 	def(&c.SendBuffer, DefaultSendBuffer)
+	def(&c.ConnSendBuffer, DefaultConnSendBuffer)
 	def(&c.HalfOpen, DefaultHalfOpen)
 	defTime(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	defTime(&c.IdleTimeout, DefaultIdleTimeout)
@@ -121,8 +131,11 @@ func (c Config) withDefaults() Config {
 	defTime(&c.Stall, DefaultStall)
 	c.StreamWindow = max(c.StreamWindow, 2*maxFrame)
 	c.SendBuffer = max(c.SendBuffer, 2*maxFrame)
+	c.ConnSendBuffer = max(c.ConnSendBuffer, c.SendBuffer)
 	return c
 }
+
+func (c Config) lingering() int { return max(maxLingering, 4*c.MaxStreams) }
 
 // Bounds lists what a remote can fill, at the default Config.
 func Bounds() []bound.Bound {
@@ -139,6 +152,14 @@ func Bounds() []bound.Bound {
 			Attack: "messages whose last piece never comes"},
 		{Name: at + "bytes of one stream that wait to be sent", Cap: DefaultSendBuffer,
 			Attack: "questions whose answers are not read"},
+		{Name: at + "messages of one stream that wait to be sent", Cap: smallBuffer/smallest + DefaultSendBuffer/smallFrame,
+			Attack: "questions of one byte whose answers are not acknowledged"},
+		{Name: at + "bytes of one connection that wait to be sent", Cap: DefaultConnSendBuffer,
+			Attack: "questions on many streams whose answers are not acknowledged"},
+		{Name: at + "channels of one connection that the remote has not closed behind us", Cap: maxLingering,
+			Attack: "streams that are ended and never closed"},
+		{Name: at + "channels of one connection that are over and not acknowledged", Cap: maxOwed,
+			Attack: "streams that are opened and closed by a remote that acknowledges nothing"},
 		{Name: at + "inbound handshakes under way on one socket", Cap: DefaultHalfOpen,
 			Attack: "ClientHellos from made-up addresses"},
 		{Name: at + "bytes of datagrams that wait for one connection", Cap: pathQueue,

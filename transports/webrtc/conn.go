@@ -57,7 +57,7 @@ type conn struct {
 	taken taken
 
 	mu       sync.Mutex
-	space    *sync.Cond // more may be unread
+	space    *sync.Cond // more may be unread, or less is owed
 	sink     conduit.MuxedSink
 	begun    bool // the remote is known
 	early    []*sctp.Stream
@@ -65,6 +65,9 @@ type conn struct {
 	accepted []*stream          // not yet handed over; at most MaxStreams
 	ours     int                // streams that we opened
 	theirs   int                // those of the remote
+	lingers  int                // channels that we have closed and the remote has not
+	owed     int                // channels that are over and have bytes that the remote has not acknowledged
+	starved  bool               // a stream waits for room in ConnSendBuffer
 	nextID   uint16
 	unread   int // bytes of all streams
 	refused  bool
@@ -154,13 +157,17 @@ func (c *conn) accept() {
 			continue // the handshake has it, or had it
 		}
 		c.mu.Lock()
+		for c.owed >= maxOwed && c.why == nil {
+			c.space.Wait() // SCTP takes few channels more meanwhile, and the remote sends their bytes again
+		}
 		switch {
 		case c.begun:
 			c.arrived(st)
 		case len(c.early) < maxEarly:
 			c.early = append(c.early, st)
-		default:
-			_ = st.Close()
+		case c.why == nil:
+			c.endLocked(&ending{code: codeLimit, err: fail(fault.Limit, "take a stream of", c.ends.Remote, ErrStreamLimit)},
+				ErrStreamLimit.Error())
 		}
 		c.mu.Unlock()
 	}
@@ -173,8 +180,13 @@ func (c *conn) remotes(id uint16) bool { return (id&1 == 0) == (c.ends.Direction
 func (c *conn) arrived(st *sctp.Stream) {
 	id := st.StreamIdentifier()
 	old := c.streams[id]
-	if c.why != nil || !c.remotes(id) || old != nil && !old.closing {
-		_ = st.Close()
+	switch {
+	case c.why != nil:
+		return
+	case !c.remotes(id) || old != nil && !old.closing:
+		_ = st.Close() // and nobody looks whether the remote closes it
+		c.wasted()
+		c.linger()
 		return
 	}
 	if old != nil { // that it is there says that the remote has closed the one before; its pump is late
@@ -200,7 +212,7 @@ func (c *conn) add(st *sctp.Stream, ours bool) *stream {
 		c.theirs++
 	}
 	c.streams[s.id] = s
-	st.SetBufferedAmountLowThreshold(uint64(c.t.cfg.SendBuffer / 2))
+	st.SetBufferedAmountLowThreshold(uint64(s.low()))
 	st.OnBufferedAmountLow(func() { c.news.of(s) })
 	return s
 }
@@ -233,7 +245,7 @@ func (c *conn) OpenStream() (conduit.MuxedStream, error) {
 // reset has been performed". It is called with mu held.
 func (c *conn) freeID() (uint16, bool) {
 	const last = 65534 // RFC 8832, section 5.1: 65535 is none
-	for range c.t.cfg.MaxStreams*2 + 1 {
+	for range c.t.cfg.MaxStreams + c.t.cfg.lingering() + 1 {
 		id := c.nextID
 		if c.nextID = id + 2; id > last-2 {
 			c.nextID = 2 - id&1
@@ -251,6 +263,27 @@ func (c *conn) wasted() {
 	if !c.resets.Take(1, c.t.rt.Now()) && c.why == nil {
 		err := fail(fault.Limit, "talk to", c.ends.Remote, ErrResets)
 		c.endLocked(&ending{code: codeRateLimited, err: err}, ErrResets.Error())
+	}
+}
+
+// linger counts a channel that we have closed. It is called with mu held.
+func (c *conn) linger() {
+	if c.lingers++; c.lingers > c.t.cfg.lingering() && c.why == nil {
+		err := fail(fault.Limit, "talk to", c.ends.Remote, ErrLingering)
+		c.endLocked(&ending{code: codeLimit, err: err}, ErrLingering.Error())
+	}
+}
+
+// feed wakes the streams that wait for room in ConnSendBuffer. It is called with mu held.
+func (c *conn) feed() {
+	if !c.starved || c.assoc.BufferedAmount() > c.t.cfg.ConnSendBuffer/2 {
+		return
+	}
+	c.starved = false
+	for _, s := range c.all() {
+		if s.blocked {
+			c.news.of(s)
+		}
 	}
 }
 
@@ -333,7 +366,7 @@ func (c *conn) finish() {
 		s.lose(c.why)
 		delete(c.streams, s.id)
 	}
-	c.accepted = nil
+	c.accepted, c.early = nil, nil
 	c.over = true
 	c.space.Broadcast()
 	c.news.look()
@@ -368,6 +401,7 @@ func (c *conn) tick() {
 	for _, s := range c.all() {
 		s.late(now)
 	}
+	c.feed()
 	c.t.rt.AfterFunc(tick, c.tick)
 }
 

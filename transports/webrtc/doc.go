@@ -43,9 +43,9 @@
 //     send there. A connection has three of them for DTLS and three for SCTP. STUN is parsed by our own pump.
 //   - A remote without windows (all but Troupe) can be stopped only as a whole: a stream that nobody reads holds
 //     up the others of its connection, for at most Config.Stall.
-//   - A remote that acknowledges nothing has what we say about its streams kept, some 50 bytes for each stream
-//     that it opens, of which the budget for resets allows 200 a second.
-//   - A channel holds a goroutine from its open to its close.
+//   - A channel holds a goroutine from its open to its close by the remote. SCTP's work for a packet grows with
+//     the number of channels, so a remote that does not close them behind us loses the connection.
+//   - A remote that closes its channels and answers none of our requests to reset them has each kept by SCTP.
 //   - Connections share the socket of their listener. When the listener closes, the port stays taken until the
 //     last of them ends, but for a listener of the same transport, which gets it back.
 //   - Each dial has a socket of its own: the remote does not see the address that we can be dialled at.

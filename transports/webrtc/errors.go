@@ -40,6 +40,8 @@ var (
 	ErrWriteClosed = errors.New("write after CloseWrite")
 	// ErrResets: the remote opens streams and resets them faster than it may.
 	ErrResets = errors.New("the remote opens and resets streams faster than the budget")
+	// ErrLingering: the remote leaves channels open that this end has closed, more than it may.
+	ErrLingering = errors.New("the remote does not close its side of channels")
 	// ErrStalled: nobody read a stream for as long as Config.Stall, and others had to wait for that.
 	ErrStalled = errors.New("nobody reads it, and it holds up the other streams of the connection")
 	// ErrProtocol: the remote does what the protocol does not allow.

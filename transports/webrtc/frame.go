@@ -25,6 +25,8 @@ const (
 	// frameOverhead is the most that a frame adds to the bytes it carries: two bytes of length, a tag
 	// and two bytes of length for the bytes.
 	frameOverhead = 2 + 1 + 2
+	// smallest is a frame with one byte in it.
+	smallest = 1 + 2 + 1
 	// maxPayload is the most that one frame carries.
 	maxPayload = maxFrame - frameOverhead
 

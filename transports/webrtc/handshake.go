@@ -243,6 +243,12 @@ func (c *conn) authenticate(cfg noise.Config) (*noise.Result, error) {
 
 // noiseBroken is what a failed read says of the remote.
 func (c *conn) noiseBroken(err error) error {
+	c.mu.Lock()
+	why := c.why
+	c.mu.Unlock()
+	if why != nil && !why.remote { // it was we who ended it
+		return why.err
+	}
 	if text, ok := c.wire.reason(); ok {
 		code, reason := abortReason(text)
 		return &CodeError{Code: code, Remote: true, Op: "connection closed", Reason: reason}

@@ -43,6 +43,7 @@ type stream struct {
 	sent    uint64
 	limit   uint64 // how far the remote lets us write, if it says
 	blocked bool   // a TryWrite took less than it was given: Writable is owed
+	small   bool   // the last one was of few bytes
 	fin     bool   // CloseWrite was called, and FIN sent
 	finAck  bool
 	stopped *CodeError // the remote has stopped reading
@@ -51,6 +52,8 @@ type stream struct {
 	lost    *ending // Reset is due
 	closing bool    // our direction of the channel is reset: nothing can be sent
 	eof     bool    // the remote's is
+	over    bool    // both are
+	owed    bool    // and the remote has not acknowledged all that was sent
 }
 
 // ID implements conduit.MuxedStream.
@@ -169,17 +172,34 @@ func (s *stream) settle() {
 	if (read && written || s.eof) && !s.closing {
 		s.closing = true
 		s.since = s.c.t.rt.Now()
-		s.st.OnBufferedAmountLow(nil)
+		s.st.SetBufferedAmountLowThreshold(0)
 		_ = s.st.Close() // behind what was sent
 		if !s.ours {
 			s.release()
 		}
+		s.c.linger()
 	}
-	if s.closing && s.eof {
+	if !s.closing || !s.eof {
+		return
+	}
+	if !s.over {
+		s.over, s.owed = true, true
+		s.c.lingers--
+		s.c.owed++
 		s.release()
-		if s.c.streams[s.id] == s && (s.finTold || s.deaf || s.gone) {
-			delete(s.c.streams, s.id)
-		}
+	}
+	s.paid()
+	if s.c.streams[s.id] == s && (s.finTold || s.deaf || s.gone) {
+		delete(s.c.streams, s.id)
+	}
+}
+
+// paid looks whether the remote has all that was sent on a stream that is over. It is called with mu held.
+func (s *stream) paid() {
+	if s.owed && s.st.BufferedAmount() == 0 {
+		s.owed = false
+		s.c.owed--
+		s.c.space.Broadcast()
 	}
 }
 
@@ -212,9 +232,8 @@ func (s *stream) late(now time.Time) {
 	switch {
 	case s.opening && !s.gone:
 		s.refuse(codeProtocol, fail(fault.Remote, "take a stream of", s.c.ends.Remote, errSilent))
-	case s.closing:
-		s.eof = true
-		s.settle()
+	case s.closing: // its number stays taken, and it counts until the remote closes it
+		s.release()
 	case s.fin && !s.finAck && (s.remoteFin || s.deaf): // all that is missing
 		s.finAck = true
 		s.settle()
@@ -224,6 +243,8 @@ func (s *stream) late(now time.Time) {
 // tell lets the stream's owner know one thing, and comes again if there is more.
 func (s *stream) tell() {
 	s.c.mu.Lock()
+	s.c.feed()
+	s.paid()
 	sink := s.sink
 	if sink == nil {
 		s.c.mu.Unlock()

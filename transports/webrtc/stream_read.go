@@ -193,13 +193,11 @@ func (s *stream) violated(err error) {
 	s.c.news.of(s)
 }
 
-// broken ends a channel that cannot be read on.
+// broken ends a channel that cannot be read on. It lingers, whatever the remote does.
 func (s *stream) broken(err error) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	s.violated(err)
-	s.eof = true
-	s.settle()
 }
 
 // readEnded is the remote's reset of the channel, or the end of the connection.

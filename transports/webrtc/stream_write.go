@@ -9,6 +9,10 @@ import (
 // smallFrame is what is not worth a frame of its own when more has to wait.
 const smallFrame = 1 << 10
 
+// smallBuffer is how many bytes may wait when a small write is taken. SCTP keeps a quarter of a kilobyte
+// beside each message, so many small ones would cost far more than SendBuffer.
+const smallBuffer = 8 << 10
+
 // careful is the size of frames for those who are not known to take larger ones. go-libp2p reads a length
 // into a buffer of 4 KiB, and loses a message that has more in it. This is three SCTP packets.
 const careful = 3 * 1160
@@ -34,7 +38,8 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 	b := buf.Get(min(len(p), most) + frameOverhead)
 	defer b.Release()
 	taken := 0
-	for taken < len(p) {
+	s.small = len(p) < smallFrame
+	for taken < len(p) && !s.crowded() {
 		rest := p[taken:]
 		n := min(s.room(), len(rest), most)
 		if n <= 0 || n < len(rest) && n < smallFrame {
@@ -49,6 +54,8 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 	}
 	if taken < len(p) {
 		s.blocked = true
+		s.st.SetBufferedAmountLowThreshold(uint64(s.low()))
+		s.c.starved = s.c.starved || s.c.room() < maxFrame
 		if s.canWrite() { // it has become so just now, and nobody said
 			s.c.news.of(s)
 		}
@@ -58,20 +65,33 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 
 // room is how many bytes may be sent now. It is called with mu held.
 func (s *stream) room() int {
-	n := s.c.t.cfg.SendBuffer - int(min(s.st.BufferedAmount(), 1<<30)) - frameOverhead
+	n := min(s.c.t.cfg.SendBuffer-int(min(s.st.BufferedAmount(), 1<<30)), s.c.room()) - frameOverhead
 	if s.c.window > 0 {
 		n = min(n, int(min(s.limit-min(s.sent, s.limit), 1<<30)))
 	}
 	return n
 }
 
+// room is how many bytes of all streams may be sent now. It is called with mu held.
+func (c *conn) room() int { return c.t.cfg.ConnSendBuffer - c.assoc.BufferedAmount() }
+
 // canWrite says that a writer that was blocked should look again. It is called with mu held.
 func (s *stream) canWrite() bool {
 	if s.stopped != nil {
 		return true
 	}
-	buffered := int(min(s.st.BufferedAmount(), 1<<30))
-	return buffered <= s.c.t.cfg.SendBuffer/2 && s.room() >= min(smallFrame, s.c.t.cfg.SendBuffer/4)
+	return s.st.BufferedAmount() <= uint64(s.low()) && s.room() >= min(smallFrame, s.c.t.cfg.SendBuffer/4)
+}
+
+// crowded says that a small write has to wait. It is called with mu held.
+func (s *stream) crowded() bool { return s.small && s.st.BufferedAmount() > smallBuffer }
+
+// low is how few bytes have to wait before a writer that was blocked is woken.
+func (s *stream) low() int {
+	if s.small {
+		return smallBuffer / 2
+	}
+	return s.c.t.cfg.SendBuffer / 2
 }
 
 // CloseWrite implements conduit.MuxedStream.
