@@ -94,40 +94,13 @@ func TestHandshakesUnderWayAreBounded(t *testing.T) {
 	most := 0
 	for n := range 100 * DefaultHalfOpen {
 		s.handle(hello, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(n >> 8), byte(n)}), 9))
-		most = max(most, s.halfOpen.len())
+		most = max(most, s.halfOpen.Len())
 	}
 	if most > DefaultHalfOpen {
 		t.Errorf("%d handshakes were under way", most)
 	}
-	transporttest.Settle(t, "handshakes under way", 0, s.halfOpen.len)
+	transporttest.Settle(t, "handshakes under way", 0, s.halfOpen.Len)
 	transporttest.Settle(t, "paths", 0, func() int { n, _ := s.sizes(); return n })
-}
-
-// Networks that take all they get leave room for one that comes later.
-func TestHandshakesOfOneNetworkLeaveRoomForOthers(t *testing.T) {
-	for hogs, want := range map[int]int{1: 128, 2: 85, 3: 64, 15: 16} {
-		h := halfOpen{max: 256, held: map[netip.Prefix]int{}}
-		at := func(n int) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}), 1) }
-		for range 100 * h.max {
-			for n := range hogs {
-				h.enter(at(n))
-			}
-		}
-		if got := h.held[netip.PrefixFrom(at(0).Addr(), 32)]; got < want-1 || got > want+1 {
-			t.Errorf("%d hogs have %d places each, want %d", hogs, got, want)
-		}
-		leave := h.enter(at(200))
-		if leave == nil {
-			t.Errorf("with %d hogs there is no room for another", hogs)
-			continue
-		}
-		n := h.len()
-		leave()
-		leave()
-		if h.len() != n-1 {
-			t.Error("a place was given back twice")
-		}
-	}
 }
 
 // A flood from one network does not keep another from connecting.

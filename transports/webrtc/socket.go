@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/troupe-p2p/troupe/actors"
+	"github.com/troupe-p2p/troupe/transports/internal/halfopen"
 )
 
 // socket is one UDP socket of listeners and the connections that came over it. It is closed with the
@@ -20,7 +21,7 @@ type socket struct {
 	bound   *net.UDPAddr
 	local   netip.AddrPort
 
-	halfOpen halfOpen
+	halfOpen *halfopen.Table
 
 	mu       sync.Mutex
 	listener *listener
@@ -44,7 +45,7 @@ func (t *Transport) newSocket(network string, bind *net.UDPAddr) (*socket, error
 	_ = pc.SetWriteBuffer(socketBuffer)
 	s := &socket{
 		t: t, pc: pc, network: network, bound: pc.LocalAddr().(*net.UDPAddr),
-		halfOpen: halfOpen{max: t.cfg.HalfOpen, held: map[netip.Prefix]int{}},
+		halfOpen: halfopen.New(t.cfg.HalfOpen),
 		paths:    map[netip.AddrPort]*path{}, ufrags: map[string]*path{}, recent: map[netip.AddrPort]string{},
 	}
 	s.local = plain(s.bound.AddrPort())
@@ -169,11 +170,12 @@ func (s *socket) remember(from netip.AddrPort, ufrag string) {
 
 // arrive begins a handshake.
 func (s *socket) arrive(l *listener, hello []byte, from netip.AddrPort) {
-	leave := s.halfOpen.enter(from)
-	if leave == nil || !s.t.use(s) {
-		if leave != nil {
-			leave()
-		}
+	leave, err := s.halfOpen.Enter(net.UDPAddrFromAddrPort(from), false)
+	if err != nil {
+		return // it asks again
+	}
+	if !s.t.use(s) {
+		leave()
 		return
 	}
 	p := newPath(s.local, from, func(b []byte, to netip.AddrPort) error {
