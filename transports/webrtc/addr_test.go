@@ -16,10 +16,10 @@ const (
 func TestAddresses(t *testing.T) {
 	tr := New(transporttest.Runtime(t), Config{Key: transporttest.Key(1)})
 	for a, want := range map[string]struct{ dial, listen bool }{
-		"/ip4/1.2.3.4/udp/1/webrtc-direct":               {false, true},
+		"/ip4/1.2.3.4/udp/1/webrtc-direct":               {true, true},
 		"/ip4/1.2.3.4/udp/1/webrtc-direct" + hash:        {true, true},
 		"/ip4/1.2.3.4/udp/1/webrtc-direct" + hash + hash: {true, true},
-		"/ip6zone/eth0/ip6/fe80::1/udp/1/webrtc-direct":  {false, true},
+		"/ip6zone/eth0/ip6/fe80::1/udp/1/webrtc-direct":  {true, true},
 		"/ip6/::1/udp/1/webrtc-direct" + hash:            {true, true},
 		"/ip4/1.2.3.4/udp/1/quic-v1":                     {},
 		"/ip4/1.2.3.4/tcp/1/ws":                          {},

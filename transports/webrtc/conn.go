@@ -181,7 +181,7 @@ func (c *conn) arrived(st *sctp.Stream) {
 	id := st.StreamIdentifier()
 	old := c.streams[id]
 	switch {
-	case c.why != nil:
+	case c.why != nil, old != nil && old.st == st:
 		return
 	case !c.remotes(id) || old != nil && !old.closing:
 		_ = st.Close() // and nobody looks whether the remote closes it
@@ -200,6 +200,20 @@ func (c *conn) arrived(st *sctp.Stream) {
 		c.wasted()
 	}
 	c.pump("read", s.read)
+}
+
+// reopened takes a channel whose open came ahead of the reset of the one that had its number before, and
+// was lost with that: libdatachannel, which js-libp2p uses in Node, sends it when it has seen our reset, and
+// resets its own side behind it. It is called with mu held.
+func (c *conn) reopened(id uint16) {
+	st, err := c.assoc.OpenStream(id, sctp.PayloadTypeWebRTCBinary)
+	if err != nil {
+		return // the connection ends
+	}
+	c.arrived(st)
+	if s := c.streams[id]; s != nil && s.st == st && s.opening && !s.gone {
+		s.opened()
+	}
 }
 
 // add books a stream. It is called with mu held.

@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 
+	"github.com/pion/sctp"
 	"github.com/pion/stun/v4"
 )
 
@@ -362,4 +363,35 @@ func TestNumbersOfChannelsAreUsedAgain(t *testing.T) {
 		c.c.nextID = c.want[0]
 		c.c.mu.Unlock()
 	}
+}
+
+// libdatachannel uses the number of a channel again when it has seen our reset of it, and resets its own side
+// behind the new one's open: js-libp2p would wait for the answer for ever.
+func TestAnOpenAheadOfTheResetIsNotLost(t *testing.T) {
+	a, b := pair(t, same)
+	_, streams := accepting(b)
+	st := raw(t, a, 2, openMessage())
+	_ = (<-streams).Reset(1)
+	p := make([]byte, maxFrame)
+	for {
+		if _, _, err := st.ReadSCTP(p); err != nil {
+			break
+		}
+	}
+	if _, err := st.WriteSCTP(openMessage(), sctp.PayloadTypeWebRTCDCEP); err != nil {
+		t.Fatal(err)
+	}
+	again := mustStream(t, a, 2)
+	_ = st.Close()
+	s := <-streams
+	if s.ID() != 2 {
+		t.Errorf("stream %d came", s.ID())
+	}
+	if n, ppi, err := again.ReadSCTP(p); n != 1 || ppi != sctp.PayloadTypeWebRTCDCEP || err != nil {
+		t.Errorf("it is answered by %x, %v", p[:n], err)
+	}
+	sink := newLost()
+	s.Bind(sink, 1)
+	send(t, again, appendFrame(nil, frame{data: []byte("!")}))
+	(<-sink.got).Release()
 }

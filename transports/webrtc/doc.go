@@ -11,7 +11,7 @@
 //	DTLS    1.2; the dialler is the client, and checks the listener's certificate against the certhash
 //	SCTP    streams are data channels: the dialler's have even numbers, the listener's odd ones
 //	0       Noise XX, begun by the listener, in frames; prologue "libp2p-webrtc-noise:", the fingerprints of
-//	          dialler and listener as multihashes; then the channel is closed
+//	          dialler and listener as multihashes; then the dialler closes its side
 //	n       DATA_CHANNEL_OPEN (reliable, ordered, no label), ACK, frames
 //	frame   length uvarint, then protobuf {flag=1 FIN|STOP_SENDING|RESET|FIN_ACK, message=2, errorCode=3,
 //	          window=1025}; 16 KiB at most, of any number of SCTP messages

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 
 	"github.com/troupe-p2p/troupe/internal/clean"
@@ -68,13 +67,8 @@ func (e *CodeError) Error() string {
 	return text
 }
 
-// fail wraps err. What net adds around a system call's error says again what op and addr say.
 func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
-	var oe *net.OpError
-	if errors.As(err, &oe) {
-		err = oe.Err
-	}
-	return &Error{Transport: name, Origin: o, Op: op, Addr: addr, Err: err}
+	return sockets.Fail(name, o, op, addr, err)
 }
 
 // handshakeError is why a handshake did not succeed. ctx is that of the caller, and has no deadline of

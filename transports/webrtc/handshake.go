@@ -183,7 +183,6 @@ func (c *conn) authenticate(cfg noise.Config) (*noise.Result, error) {
 		return nil, fmt.Errorf("SCTP: %w", err)
 	}
 	st.OnBufferedAmountLow(func() { c.taken.of() })
-	defer func() { _ = st.Close() }()
 	h, err := noise.New(cfg)
 	if err != nil {
 		return nil, err
@@ -205,6 +204,11 @@ func (c *conn) authenticate(cfg noise.Config) (*noise.Result, error) {
 			out = out[n:]
 		}
 		if found, ok := h.Done(); ok {
+			// Who has sent the last message leaves the channel open: js-libp2p loses what it has not read of
+			// one that is closed, and uses the number again, for a stream.
+			if c.ends.Direction == conduit.Outbound {
+				_ = st.Close()
+			}
 			return found, nil
 		}
 		n, ppi, err := st.ReadSCTP(p)

@@ -52,6 +52,7 @@ type stream struct {
 	lost    *ending // Reset is due
 	closing bool    // our direction of the channel is reset: nothing can be sent
 	eof     bool    // the remote's is
+	next    bool    // the remote has used the number for another channel before that
 	over    bool    // both are
 	owed    bool    // and the remote has not acknowledged all that was sent
 }

@@ -50,6 +50,9 @@ func (s *stream) message(b *buf.Buf, ppi sctp.PayloadProtocolIdentifier) bool {
 	defer s.c.mu.Unlock()
 	var err error
 	switch {
+	case s.closing && ppi == sctp.PayloadTypeWebRTCDCEP && isOpen(b.B):
+		s.next = true
+		b.Release()
 	case s.gone:
 		b.Release()
 	case ppi == sctp.PayloadTypeWebRTCDCEP:
@@ -86,12 +89,17 @@ func (s *stream) control(p []byte) error {
 	default:
 		return errors.New("no open of a reliable, ordered channel")
 	}
+	s.opened()
+	return nil
+}
+
+// opened acknowledges the remote's open and hands the stream over. It is called with mu held.
+func (s *stream) opened() {
 	s.opening = false
 	_, _ = s.st.WriteSCTP([]byte{dcepAck}, sctp.PayloadTypeWebRTCDCEP)
 	s.waiting = true
 	s.c.accepted = append(s.c.accepted, s)
 	s.c.news.look()
-	return nil
 }
 
 // bytes takes a message apart into frames, which need not end where messages do. It owns b and is called
@@ -222,4 +230,7 @@ func (s *stream) readEnded() {
 		s.c.news.of(s)
 	}
 	s.settle()
+	if s.next {
+		s.c.reopened(s.id)
+	}
 }

@@ -76,10 +76,10 @@ func (t *Transport) become(key identity.PrivateKey) (err error) {
 // Name implements conduit.Transport.
 func (t *Transport) Name() string { return name }
 
-// CanDial implements conduit.Transport.
+// CanDial implements conduit.Transport. Dial has a word for an address without a certhash.
 func (t *Transport) CanDial(a ma.Multiaddr) bool {
-	base, ok := split(a)
-	return ok && len(a) > base
+	_, ok := split(a)
+	return ok
 }
 
 // CanListen implements conduit.Transport.
