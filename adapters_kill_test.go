@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/protocols/echo"
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
+	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"github.com/troupe-p2p/troupe/transports/webtransport"
 )
@@ -31,6 +32,7 @@ func TestAKilledAdapterComesBackUnderTraffic(t *testing.T) {
 		"websocket, private": {"/ip4/127.0.0.1/tcp/0/ws", ws, true},
 		"quic":               {"/ip4/127.0.0.1/udp/0/quic-v1", quic.Config{}.Transport, false},
 		"webtransport":       {"/ip4/127.0.0.1/udp/0/quic-v1/webtransport", webtransport.Config{}.Transport, false},
+		"webrtc":             {"/ip4/127.0.0.1/udp/0/webrtc-direct", webrtc.Config{}.Transport, false},
 		"unix":               {"/unix" + t.TempDir(), sockets, false},
 		"unix, private":      {"/unix" + t.TempDir(), sockets, true},
 		"memory":             {"/memory/1", troupe.Memory(hub), false},

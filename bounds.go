@@ -39,7 +39,7 @@ type Bound = bound.Bound
 
 // Bounds is the bound registry: every container of the node that a remote can fill, by name, with
 // the caps of the zero Config. Transports that this package does not link have lists of their own:
-// quic.Bounds, unix.Bounds, websocket.Bounds.
+// quic.Bounds, unix.Bounds, webrtc.Bounds, websocket.Bounds.
 func Bounds() []Bound {
 	all := []Bound{
 		{Name: "gater: calls that have not returned", Cap: int(gaterCalls(Limits{}.WithDefaults())),

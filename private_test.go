@@ -20,6 +20,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/memory"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
@@ -173,6 +174,7 @@ func TestAPrivateNetworkRefusesWhatItCannotCover(t *testing.T) {
 	for name, transport := range map[string]troupe.Transport{
 		"connections of its own": troupe.MemoryMuxed(hub),
 		"a handshake of its own": quic.Config{}.Transport,
+		"another one":            webrtc.Config{}.Transport,
 		"it does not say": func(rt *actors.Runtime) (conduit.Transport, error) {
 			tr, err := troupe.TCP(rt)
 			return struct{ conduit.Transport }{tr}, err

@@ -9,7 +9,7 @@ import (
 
 // Transport makes the adapter for one kind of address. One that is a conduit.Member is told of the
 // node's identity before it is used. Transports that are not here are packages of their own, and are
-// linked by those who name them: quic.Config{}.Transport, websocket.Config{}.Transport.
+// linked by those who name them: quic.Config{}.Transport, webrtc.Config{}.Transport, websocket.Config{}.Transport.
 type Transport func(*actors.Runtime) (conduit.Transport, error)
 
 // TCP is the transport for /ip4 and /ip6 with /tcp.
