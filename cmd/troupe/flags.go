@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"github.com/troupe-p2p/troupe/transports/webtransport"
 
@@ -67,15 +67,15 @@ func parseTarget(addr, security string) (ma.Multiaddr, identity.ID, error) {
 		return nil, "", fmt.Errorf("MULTIADDR %q: %w", addr, err)
 	case len(a) == 0:
 		return nil, "", fmt.Errorf("MULTIADDR %q: says who, but not where", addr)
-	case security != "" && addrs.Transport(a) == quicTransport:
-		return nil, "", errOwnSecurity
+	case security != "" && slices.Contains(ownSecurity, addrs.Transport(a)):
+		return nil, "", fmt.Errorf("--security: %s has one of its own", addrs.Transport(a))
 	}
 	return a, peer, nil
 }
 
 const quicTransport = "quic-v1"
 
-var errOwnSecurity = errors.New("--security: " + quicTransport + " has one of its own")
+var ownSecurity = []string{quicTransport, "webrtc-direct"}
 
 // parseSecurity reads "noise,tls", the preferred first; "" means the default.
 func parseSecurity(s string) ([]troupe.Security, error) {
@@ -100,7 +100,8 @@ func parseSecurity(s string) ([]troupe.Security, error) {
 // transports are what every command speaks. A certificate is for listening on /wss.
 func transports(cert, key string) []troupe.Transport {
 	return []troupe.Transport{
-		troupe.TCP, quic.Config{}.Transport, webtransport.Config{}.Transport, websocket.Config{CertFile: cert, KeyFile: key}.Transport,
+		troupe.TCP, quic.Config{}.Transport, webtransport.Config{}.Transport, webrtc.Config{}.Transport,
+		websocket.Config{CertFile: cert, KeyFile: key}.Transport,
 	}
 }
 

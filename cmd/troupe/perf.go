@@ -96,7 +96,7 @@ func (f perfFlags) plan(args []string) (*perfRun, error) {
 	case perfPaths[f.transport] == "":
 		return nil, fmt.Errorf("--transport %q: there are tcp and quic-v1", f.transport)
 	case f.transport == quicTransport && f.security != "":
-		return nil, errOwnSecurity
+		return nil, errors.New("--security: " + quicTransport + " has one of its own")
 	case f.timeout <= 0:
 		return nil, fmt.Errorf("--timeout %v: wanted is more than 0", f.timeout)
 	case f.runServer && (f.upload > 0 || f.download > 0):

@@ -97,7 +97,8 @@ func TestPingThatReachesNobody(t *testing.T) {
 		"nobody listens":    {"/ip4/127.0.0.1/tcp/" + port, "connection refused"},
 		"nobody is known":   {"/ip4/127.0.0.1/tcp/" + port + "/p2p/" + somebody, "dial_failed"},
 		"somebody else":     {strings.Split(n.addr, "/p2p/")[0] + "/p2p/" + somebody, "identity_mismatch"},
-		"no such transport": {"/ip4/127.0.0.1/udp/1/webrtc-direct", "no transport"},
+		"no such transport": {"/ip4/127.0.0.1/udp/1/quic", "no transport"},
+		"no certhash":       {"/ip4/127.0.0.1/udp/1/webrtc-direct", "no certhash"},
 	} {
 		code, out, errs := finish(t, t.TempDir(), "ping", c.addr, "--json", "--timeout", "10s")
 		if code != exitFailed || len(out) != 1 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, c.want) {
@@ -161,6 +162,17 @@ func TestPingOverWebTransport(t *testing.T) {
 		t.Errorf("without a hash: exit %d, %s", code, errs)
 	}
 	n.stop(t, syscall.SIGTERM)
+}
+
+func TestPingOverWebRTC(t *testing.T) {
+	n := upWith(t, t.TempDir(), "up", "--json", "--ephemeral", "--listen", "/ip4/127.0.0.1/udp/0/webrtc-direct")
+	if !strings.Contains(n.addr, "/webrtc-direct/certhash/") {
+		t.Fatalf("it listens on %s", n.addr)
+	}
+	code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1")
+	if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 || e.str("transport") != "webrtc-direct" {
+		t.Errorf("exit %d, %q, %s", code, out, errs)
+	}
 }
 
 func TestPingTellsWhatIsLost(t *testing.T) {
