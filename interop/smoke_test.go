@@ -32,6 +32,28 @@ func smoke(t *testing.T, kind string) {
 	}
 }
 
+// TestSmokeWebRTCGo and TestSmokeWebRTCJS are a little of it over WebRTC-direct.
+func TestSmokeWebRTCGo(t *testing.T) { smokeWebRTC(t, "go") }
+func TestSmokeWebRTCJS(t *testing.T) { smokeWebRTC(t, "js") }
+
+func smokeWebRTC(t *testing.T, kind string) {
+	node := harness.StartNode(t, harness.NodeConfig{Serve: "echo,perf,crash", Over: harness.WebRTC})
+	p := harness.StartPeer(t, harness.PeerConfig{Kind: kind, Over: harness.WebRTC, Listen: true})
+	if r := p.Must(t, "pings are answered", control.Request{Cmd: control.Ping, Addr: node.Addr(), Count: 3}); len(r.RTTs) != 3 {
+		t.Errorf("%d of 3 pings came back", len(r.RTTs))
+	}
+	exercise(t, p, node.Addr(), light)
+	if kind != "js" { // which mostly takes a reset for the end of the data
+		crashes(t, p, node, 10)
+	}
+	if s, err := harness.Ping(t, p.Addr(), 3); err != nil || s.Peer != p.ID || s.Transport != "webrtc-direct" {
+		t.Errorf("troupe ping says %+v, %v", s, err)
+	}
+	if stragglers := node.Stop(t); len(stragglers) != 0 {
+		t.Errorf("the node left %q behind", stragglers)
+	}
+}
+
 // meets lets the two ping and identify each other, each of them dialling.
 func meets(t *testing.T, node *harness.Node, nodeKey string, p *harness.Peer, security string, early bool) {
 	t.Helper()

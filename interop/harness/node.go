@@ -24,6 +24,7 @@ type NodeConfig struct {
 	Key    string // "" makes it ephemeral; else an identity file of that type is given
 	Serve  string // of --serve: "echo,perf,crash,hang,stuck"
 	Limits string // of --limits: "half-open=256,streams-per-conn=2048"
+	Over   string // "" for TCP, or WebRTC
 }
 
 // Node is a running `troupe up --json`.
@@ -53,7 +54,7 @@ func Troupe(tb testing.TB) string {
 // StartNode runs `troupe up` until the end of the test.
 func StartNode(tb testing.TB, cfg NodeConfig) *Node {
 	tb.Helper()
-	args := []string{"up", "--json", "--listen", "/ip4/127.0.0.1/tcp/0", "--inspect", "127.0.0.1:0"}
+	args := []string{"up", "--json", "--listen", "/ip4/127.0.0.1/" + portOf(cfg.Over) + "/0" + cfg.Over, "--inspect", "127.0.0.1:0"}
 	if cfg.Key == "" {
 		args = append(args, "--ephemeral")
 	} else {

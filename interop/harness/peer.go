@@ -32,7 +32,7 @@ type PeerConfig struct {
 	Unix     string // listen on this path and not on a port; not "go"
 	PSK      string // file with the pre-shared key of a private network
 	Cert     string // of Certificate, for "/tls/ws" at both ends
-	RTC      int    // version of WebRTC-direct to dial with: 1 (default) or 2
+	RTC      int    // version of WebRTC-direct to dial with: 1 (default) or 2; not "js"
 }
 
 func (c PeerConfig) String() string {
@@ -48,6 +48,13 @@ func or(s, otherwise string) string {
 		return otherwise
 	}
 	return s
+}
+
+func portOf(over string) string {
+	if strings.HasPrefix(over, QUIC) || over == WebRTC {
+		return "udp"
+	}
+	return "tcp"
 }
 
 // UnixAddr is the address of a Unix socket as a kind of peer writes it: js-libp2p escapes the path, in
@@ -91,11 +98,7 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	case cfg.Unix != "":
 		args = append(args, "--listen", UnixAddr(cfg.Kind, cfg.Unix))
 	case cfg.Listen:
-		port := "tcp"
-		if strings.HasPrefix(cfg.Over, QUIC) || cfg.Over == WebRTC {
-			port = "udp"
-		}
-		args = append(args, "--listen", "/ip4/127.0.0.1/"+port+"/0"+cfg.Over)
+		args = append(args, "--listen", "/ip4/127.0.0.1/"+portOf(cfg.Over)+"/0"+cfg.Over)
 	}
 	var path string
 	var env []string

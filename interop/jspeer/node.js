@@ -1,4 +1,4 @@
-// The node itself: TCP, WebSockets and QUIC, the wanted security, yamux, identify and ping, and the test
+// The node itself: TCP, WebSockets, QUIC and WebRTC-direct, the wanted security, yamux, identify and ping, and the test
 // protocols. It refuses nothing, because the limits under test are Troupe's.
 import { readFileSync } from 'node:fs'
 import { quic } from '@chainsafe/libp2p-quic'
@@ -9,6 +9,7 @@ import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
+import { webRTCDirect } from '@libp2p/webrtc'
 import { webSockets } from '@libp2p/websockets'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p } from 'libp2p'
@@ -34,7 +35,7 @@ export async function startNode ({ listen, security, key, cert, psk, noEarly }) 
     privateKey: await generateKeyPair(KEY_TYPES[key], key === 'rsa' ? RSA_BITS : undefined),
     nodeInfo: { name: 'jspeer', userAgent: 'jspeer/1' },
     addresses: { listen },
-    transports: [tcp(), webSockets({ https: { cert: shown, key: shown } }), quic()],
+    transports: [tcp(), webSockets({ https: { cert: shown, key: shown } }), quic(), webRTCDirect()],
     connectionEncrypters: encrypters.map((make) => watched(make, early, noEarly)),
     streamMuxers: [yamux()],
     connectionProtector: psk === '' ? undefined : preSharedKey({ psk: readFileSync(psk) }),

@@ -72,7 +72,6 @@ const notYet = "is not built yet"
 
 // Lacks are all of them.
 var Lacks = []Lack{
-	{Troupe, "webrtc-direct", notYet},
 	{Troupe, "webrtc", notYet},
 	{Troupe, "mplex", "has no flow control and is deprecated (libp2p/specs, pull request 661)"},
 	{Go, "webrtc", "it has webrtc-direct and no signalling over a relay"},

@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"github.com/troupe-p2p/troupe/transports/webtransport"
 	"go.uber.org/zap"
@@ -24,11 +25,12 @@ import (
 // What Troupe has of the contract's tables, by their names.
 var (
 	transports = map[string]troupe.Transport{
-		"tcp":          troupe.TCP,
-		"ws":           websocket.Config{}.Transport,
-		"wss":          secureWebSocket,
-		"quic-v1":      quic.Config{}.Transport,
-		"webtransport": webtransport.Config{}.Transport,
+		"tcp":           troupe.TCP,
+		"ws":            websocket.Config{}.Transport,
+		"wss":           secureWebSocket,
+		"quic-v1":       quic.Config{}.Transport,
+		"webtransport":  webtransport.Config{}.Transport,
+		"webrtc-direct": webrtc.Config{}.Transport,
 	}
 	securities = map[string]troupe.Security{
 		"noise":     troupe.Noise,
