@@ -14,7 +14,7 @@
 //	          dialler and listener as multihashes; then the dialler closes its side
 //	n       DATA_CHANNEL_OPEN (reliable, ordered, no label), ACK, frames
 //	frame   length uvarint, then protobuf {flag=1 FIN|STOP_SENDING|RESET|FIN_ACK, message=2, errorCode=3,
-//	          window=1025}; 16 KiB at most, of any number of SCTP messages
+//	          window=1025 (Troupe's)}; 16 KiB at most, of any number of SCTP messages
 //	ABORT   ends the connection; its reason is "0x" and eight digits of the code, ": " and words
 //
 // FIN is answered by FIN_ACK. A channel is closed when both directions have ended: FIN and FIN_ACK, or

@@ -91,7 +91,7 @@ type Message struct {
 	Message []byte                 `protobuf:"bytes,2,opt,name=message" json:"message,omitempty"`
 	// Of RESET and STOP_SENDING. go-libp2p's; not in the specification yet.
 	ErrorCode *uint32 `protobuf:"varint,3,opt,name=errorCode" json:"errorCode,omitempty"`
-	// Troupe's: how many bytes of the stream the sender of this message allows, from the stream's begin.
+	// Troupe's alone, in no specification: how many bytes of the stream the sender of this message allows, from the stream's begin.
 	Window        *uint64 `protobuf:"varint,1025,opt,name=window" json:"window,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
