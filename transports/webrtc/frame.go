@@ -139,8 +139,8 @@ func parseFrame(p []byte) (f frame, err error) {
 		}
 		switch num {
 		case fieldFlag:
-			if f.flag = noFlag; v <= uint64(flagFinAck-1) { // proto2 treats unknown values as absent
-				f.flag = flag(v) + 1
+			if f.flag = noFlag; uint32(v) <= uint32(flagFinAck-1) { // proto2 treats unknown values as absent
+				f.flag = flag(uint32(v)) + 1 // of 32 bits
 			}
 		case fieldCode:
 			f.code = uint32(min(v, 1<<32-1))

@@ -134,6 +134,7 @@ func FuzzFrame(f *testing.F) {
 		f.Add(appendFrame(nil, x))
 	}
 	f.Add([]byte{0xff, 0xff, 0xff})
+	f.Add([]byte{2, 8, 48}) // a flag that there is not
 	f.Fuzz(func(t *testing.T, p []byte) {
 		got, size, err := nextFrame(p)
 		if err != nil {
@@ -153,6 +154,9 @@ func FuzzFrame(f *testing.F) {
 		}
 		if err := proto.Unmarshal(p[lead:size], &want); err != nil {
 			return // it checks what it skips more closely
+		}
+		if f := want.GetFlag(); f < pb.Message_FIN || f > pb.Message_FIN_ACK { // which protobuf in Go keeps, other than elsewhere
+			want.Flag = nil
 		}
 		if (want.Flag != nil) != (got.flag != noFlag) || want.Flag != nil && *want.Flag != pb.Message_Flag(got.flag-1) ||
 			!bytes.Equal(want.GetMessage(), got.data) || want.GetWindow() != got.window {

@@ -530,3 +530,70 @@ func mustStream(t *testing.T, c *conn, id uint16) *sctp.Stream {
 	}
 	return st
 }
+
+// Streams that are opened and never used take places until their owner has enough of them, and no longer.
+func TestStreamsThatAreNeverUsedGiveTheirPlacesBack(t *testing.T) {
+	a, b := pair(t, same)
+	_, streams := accepting(b)
+	a.Bind(newEnded())
+	fill := func() (ours []*stream) {
+		for range b.t.cfg.MaxStreams {
+			s, err := a.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Bind(newLost(), 1)
+			ours = append(ours, <-streams)
+		}
+		return ours
+	}
+	for range 3 {
+		unused := fill()
+		if _, err := a.OpenStream(); !errors.Is(err, ErrStreamLimit) {
+			t.Fatalf("one stream more: %v", err)
+		}
+		for _, s := range unused {
+			_ = s.Reset(1)
+		}
+		transporttest.Settle(t, "streams at the one end", 0, func() int { n, _, _ := b.held(); return n })
+		transporttest.Settle(t, "streams at the other end", 0, func() int {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return a.ours
+		})
+	}
+}
+
+// A peer that takes nothing and says nothing holds up the end of its connection only.
+func TestCloseEndsWithinASecondWithAStuckPeer(t *testing.T) {
+	a, b := pair(t, same)
+	e, _ := accepting(b)
+	s, err := b.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := newLost()
+	s.Bind(sink, 1)
+	crash(a)
+	if _, err := s.TryWrite(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	socket := socketOf(b)
+	began := time.Now()
+	if err := b.Close(7, "enough"); err != nil {
+		t.Error(err)
+	}
+	if h := <-e.how; h.code != 7 || h.remote {
+		t.Errorf("%+v", h)
+	}
+	if h := <-sink.how; h.code != 7 {
+		t.Errorf("the stream: %+v", h)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("its owner was told after %v", took)
+	}
+	transporttest.Settle(t, "paths", 0, func() int { n, _ := socket.sizes(); return n })
+	if took := time.Since(began); took > 3*time.Second { // on a slow machine; else in three quarters of one
+		t.Errorf("it was gone after %v", took)
+	}
+}
