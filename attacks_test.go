@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
+	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"github.com/troupe-p2p/troupe/transports/webtransport"
 )
@@ -58,6 +59,7 @@ func datagramGrounds() []ground {
 	return []ground{
 		{name: "quic", listen: "/ip4/127.0.0.1/udp/0/quic-v1", transport: quic.Config{}.Transport},
 		{name: "webtransport", listen: "/ip4/127.0.0.1/udp/0/quic-v1/webtransport", transport: webtransport.Config{}.Transport},
+		{name: "webrtc", listen: "/ip4/127.0.0.1/udp/0/webrtc-direct", transport: webrtc.Config{HandshakeTimeout: deadline}.Transport},
 	}
 }
 

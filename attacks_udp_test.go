@@ -35,6 +35,7 @@ func TestB11DatagramsThatAreNone(t *testing.T) {
 			"a handshake of nobody":  append([]byte("\xe0"), initial(v1)[1:]...),
 			"like a stateless reset": append([]byte("\x40"), script.Garbage(4, 60).Append(nil)...),
 			"an Initial, cut":        initial(v1, 0, 0x44, 0x9e)[:40],
+			"a ClientHello of DTLS":  append([]byte{22, 0xfe, 0xfd, 12: 12, 13: 1}, make([]byte, 11)...),
 			"STUN":                   append([]byte("\x00\x01\x00\x00\x21\x12\xa4\x42"), bytes.Repeat([]byte{7}, 12)...),
 		} {
 			c, err := net.Dial("udp", address)
