@@ -19,8 +19,7 @@ import (
 
 // allBounds is the registry, with the lists of the transports that the node does not link.
 func allBounds() []troupe.Bound {
-	return slices.Concat(troupe.Bounds(), quic.Bounds(), unix.Bounds(), websocket.Bounds(), webtransport.Bounds())
-	return slices.Concat(troupe.Bounds(), quic.Bounds(), unix.Bounds(), webrtc.Bounds(), websocket.Bounds())
+	return slices.Concat(troupe.Bounds(), quic.Bounds(), unix.Bounds(), webrtc.Bounds(), websocket.Bounds(), webtransport.Bounds())
 }
 
 func TestBoundRegistryNamesEachBoundOnceWithItsCapAndItsAttack(t *testing.T) {
