@@ -14,6 +14,7 @@ import (
 // browserRows are the transports by which a page can reach a node. Those with a security protocol have
 // Noise: js-libp2p has TLS in Node only. The node's key varies, because pages check signatures in their own way.
 var browserRows = []struct{ name, over, security, key string }{
+	{"webrtc-direct", harness.WebRTC, "", "ed25519"},
 	{"ws", "/ws", "noise", "rsa"},
 	{"wss", "/tls/ws", "noise", "secp256k1"},
 	{"webtransport", harness.WebTransport, "", "ed25519"},
