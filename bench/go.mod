@@ -28,6 +28,7 @@ require (
 	github.com/lmittmann/tint v1.0.3 // indirect
 	github.com/multiformats/go-multistream v0.6.1 // indirect
 	github.com/orcaman/concurrent-map v1.0.0 // indirect
+	github.com/pion/stun/v4 v4.0.1 // indirect
 	github.com/pion/transport/v5 v5.1.4 // indirect
 	github.com/prometheus/client_golang v1.25.0 // indirect
 	github.com/twmb/murmur3 v1.1.8 // indirect

@@ -18,7 +18,7 @@ import (
 func Main(name string, makeNode Maker) int {
 	var cfg Config
 	flag.StringVar(&cfg.Listen, "listen", "", "`multiaddr` to listen on; none by default")
-	flag.StringVar(&cfg.Security, "security", "noise", "noise, tls, or in place of TCP quic, ws or unix")
+	flag.StringVar(&cfg.Security, "security", "noise", "noise, tls, or in place of TCP quic, ws, unix, webtransport or webrtc")
 	flag.BoolVar(&cfg.Blocking, "blocking", false, "serve by goroutines where there is a choice")
 	flag.Parse()
 	if err := run(cfg, makeNode); err != nil {

@@ -15,7 +15,7 @@ import (
 // Config says what node to make.
 type Config struct {
 	Listen   string // multiaddr; none if empty
-	Security string // noise, tls, or in place of TCP quic, ws or unix
+	Security string // noise, tls, or in place of TCP quic, ws, unix, webtransport or webrtc
 	Blocking bool   // where there are several kinds of handlers: goroutines
 	Crowd    bool   // one of thousands in this process: what nodes can share is shared
 }

@@ -50,6 +50,8 @@ func experiments(quick bool) []experiment {
 		{"throughput-tls-8", few, mainSides, transfers(control.Upload, "tls", size, 8)},
 		{"throughput-quic-1", few, allSides, transfers(control.Upload, "quic", size, 1)},
 		{"throughput-ws-1", few, allSides, transfers(control.Upload, "ws", size, 1)},
+		{"throughput-webtransport-1", few, mainSides, transfers(control.Upload, "webtransport", size/2, 1)},
+		{"throughput-webrtc-1", few, mainSides, transfers(control.Upload, "webrtc", size/16, 1)},
 		{"throughput-unix-1", few, []side{us}, transfers(control.Upload, "unix", size, 1)},
 		{"delay", few, mainSides, delayed(int64(pick(256, 32)) * mib)},
 		{"stalled", few, mainSides, stalled(size / 2)},

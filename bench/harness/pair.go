@@ -45,7 +45,7 @@ type pair struct {
 
 // options of a pair.
 type options struct {
-	security string // noise, tls, or in place of TCP quic, ws or unix
+	security string // noise, tls, or in place of TCP quic, ws, unix, webtransport or webrtc
 	delayed  bool   // through the delaying proxy
 	apart    bool   // the client does not connect
 	blocking bool   // the server's handlers are goroutines
@@ -95,6 +95,10 @@ func (e *env) listen(security string) string {
 	switch security {
 	case "quic":
 		return "/ip4/127.0.0.1/udp/0/quic-v1"
+	case "webtransport":
+		return "/ip4/127.0.0.1/udp/0/quic-v1/webtransport"
+	case "webrtc":
+		return "/ip4/127.0.0.1/udp/0/webrtc-direct"
 	case "ws":
 		return "/ip4/127.0.0.1/tcp/0/ws"
 	case "unix":

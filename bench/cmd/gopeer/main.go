@@ -21,7 +21,9 @@ import (
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	libp2pwebrtc "github.com/libp2p/go-libp2p/p2p/transport/webrtc"
 	libp2pws "github.com/libp2p/go-libp2p/p2p/transport/websocket"
+	libp2pwt "github.com/libp2p/go-libp2p/p2p/transport/webtransport"
 
 	"github.com/troupe-p2p/troupe/bench/drive"
 )
@@ -53,8 +55,12 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 		opts = append(opts, libp2p.Transport(libp2pquic.NewTransport))
 	case "ws":
 		opts = append(opts, libp2p.Transport(libp2pws.New), libp2p.Security(noise.ID, noise.New))
+	case "webtransport":
+		opts = append(opts, libp2p.Transport(libp2pwt.New))
+	case "webrtc":
+		opts = append(opts, libp2p.Transport(libp2pwebrtc.New))
 	default:
-		return nil, fmt.Errorf("unknown security %q: noise, tls, quic or ws", cfg.Security)
+		return nil, fmt.Errorf("unknown security %q: noise, tls, quic, ws, webtransport or webrtc", cfg.Security)
 	}
 	if cfg.Listen == "" {
 		opts = append(opts, libp2p.NoListenAddrs)

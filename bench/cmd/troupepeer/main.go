@@ -14,7 +14,9 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/quic"
 	"github.com/troupe-p2p/troupe/transports/unix"
+	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
+	"github.com/troupe-p2p/troupe/transports/webtransport"
 
 	"github.com/troupe-p2p/troupe/bench/drive"
 )
@@ -51,10 +53,14 @@ func newNode(cfg drive.Config) (drive.Node, error) {
 		c.Transports = []troupe.Transport{quic.Config{}.Transport}
 	case "ws":
 		c.Security, c.Transports = []troupe.Security{troupe.Noise}, []troupe.Transport{websocket.Config{}.Transport}
+	case "webtransport":
+		c.Transports = []troupe.Transport{webtransport.Config{}.Transport}
+	case "webrtc":
+		c.Transports = []troupe.Transport{webrtc.Config{}.Transport}
 	case "unix":
 		c.Security, c.Transports = []troupe.Security{troupe.Noise}, []troupe.Transport{unix.Config{}.Transport}
 	default:
-		return nil, fmt.Errorf("unknown security %q: noise, tls, quic, ws or unix", cfg.Security)
+		return nil, fmt.Errorf("unknown security %q: noise, tls, quic, ws, unix, webtransport or webrtc", cfg.Security)
 	}
 	if cfg.Crowd {
 		c.Runtime = crowd()
