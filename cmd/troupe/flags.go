@@ -75,7 +75,8 @@ func parseTarget(addr, security string) (ma.Multiaddr, identity.ID, error) {
 
 const quicTransport = "quic-v1"
 
-var ownSecurity = []string{quicTransport, "webrtc-direct"}
+// ownSecurity are the transports that need none of ours.
+var ownSecurity = []string{quicTransport, "webrtc-direct", "webtransport"}
 
 // parseSecurity reads "noise,tls", the preferred first; "" means the default.
 func parseSecurity(s string) ([]troupe.Security, error) {

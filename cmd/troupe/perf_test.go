@@ -229,6 +229,7 @@ func TestPerfWrongUsage(t *testing.T) {
 		{"--server-address 127.0.0.1:1 --transport quic-v1 --security tls", `--security: quic-v1 has one of its own; `},
 		{"/ip4/127.0.0.1/udp/1/webrtc-direct --upload-bytes 1 --security tls", `--security: webrtc-direct has one of its own; `},
 		{"/ip4/127.0.0.1/udp/1/quic-v1 --upload-bytes 1 --security tls", `--security: quic-v1 has one of its own; `},
+		{"/ip4/127.0.0.1/udp/1/quic-v1/webtransport --upload-bytes 1 --security tls", `--security: webtransport has one of its own; `},
 		{"--server-address 127.0.0.1", `--server-address "127.0.0.1": wanted is HOST:PORT; `},
 		{"--server-address 127.0.0.1:x", `--server-address "127.0.0.1:x": "x" is no port; `},
 		{"--server-address 127.0.0.1:0", `--server-address "127.0.0.1:0": "0" is no port; `},
