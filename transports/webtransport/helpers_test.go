@@ -3,6 +3,7 @@ package webtransport
 import (
 	"context"
 	stdtls "crypto/tls"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -84,10 +85,7 @@ func moves(t *testing.T, a, b *conn, bytes int) {
 		r.Done = done
 		s.Bind(r, 2)
 	}})
-	s, err := a.OpenStream()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := opens(t, a)
 	w := newWriter()
 	s.Bind(w, 1)
 	p := make([]byte, 64<<10)
@@ -239,4 +237,19 @@ func peerID(t *testing.T, n byte) identity.ID {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// opens waits for a place.
+func opens(t *testing.T, c *conn) conduit.MuxedStream {
+	t.Helper()
+	for {
+		s, err := c.OpenStream()
+		if err == nil {
+			return s
+		}
+		if !errors.Is(err, ErrStreamLimit) {
+			t.Fatal(err)
+		}
+		<-time.After(time.Millisecond)
+	}
 }
