@@ -10,6 +10,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/internal/halfopen"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // socket is one UDP socket of listeners and the connections that came over it. It is closed with the
@@ -218,7 +219,7 @@ func (t *Transport) socketToListen(network string, bind *net.UDPAddr) (*socket, 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.sockets {
-		if s.network != network || s.bound.Port != bind.Port || !sameIP(s.bound, bind) {
+		if s.network != network || s.bound.Port != bind.Port || !sockets.SameUDP(s.bound, bind) {
 			continue
 		}
 		if s.listening {
@@ -235,14 +236,6 @@ func (t *Transport) socketToListen(network string, bind *net.UDPAddr) (*socket, 
 	s.listening = true
 	s.users++
 	return s, nil
-}
-
-// sameIP compares addresses; an unset one stands for all of them.
-func sameIP(a, b *net.UDPAddr) bool {
-	if len(a.IP) == 0 || len(b.IP) == 0 {
-		return (len(a.IP) == 0 || a.IP.IsUnspecified()) && (len(b.IP) == 0 || b.IP.IsUnspecified())
-	}
-	return a.IP.Equal(b.IP) && a.Zone == b.Zone
 }
 
 // use adds a user to a socket, unless it is closed.

@@ -9,6 +9,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // Config of a Stack.
@@ -72,7 +73,7 @@ func (t *Stack) socketToListen(network string, bind *net.UDPAddr, l *Listener) (
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.sockets {
-		if s.network != network || s.bound.Port != bind.Port || !sameIP(s.bound, bind) {
+		if s.network != network || s.bound.Port != bind.Port || !sockets.SameUDP(s.bound, bind) {
 			continue
 		}
 		if s.speaks(l.p.ALPN) {
@@ -102,9 +103,9 @@ func (t *Stack) socketToDial(network string, src, dst *net.UDPAddr) (*socket, er
 		switch {
 		case s.network != network || !listening && !s.dialling:
 			continue
-		case !sameIP(s.bound, src) && !s.bound.IP.IsUnspecified():
+		case !sockets.SameUDP(s.bound, src) && !s.bound.IP.IsUnspecified():
 			continue
-		case s.bound.Port == dst.Port && sameIP(src, dst): // ourselves
+		case s.bound.Port == dst.Port && sockets.SameUDP(src, dst): // ourselves
 			continue
 		}
 		if shared == nil || listening && len(shared.listeners) == 0 {
@@ -120,14 +121,6 @@ func (t *Stack) socketToDial(network string, src, dst *net.UDPAddr) (*socket, er
 	}
 	shared.users++
 	return shared, nil
-}
-
-// sameIP compares addresses; an unset one stands for all of them.
-func sameIP(a, b *net.UDPAddr) bool {
-	if len(a.IP) == 0 || len(b.IP) == 0 {
-		return (len(a.IP) == 0 || a.IP.IsUnspecified()) && (len(b.IP) == 0 || b.IP.IsUnspecified())
-	}
-	return a.IP.Equal(b.IP) && a.Zone == b.Zone
 }
 
 // use adds a user to a socket, unless it is closed.

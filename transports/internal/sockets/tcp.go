@@ -27,6 +27,14 @@ func DialTCP(ctx context.Context, network, address string, keepAlive time.Durati
 	return d.DialContext(ctx, network, address)
 }
 
+// SameUDP says that two UDP addresses differ in their ports at most. An unset one stands for all of them.
+func SameUDP(a, b *net.UDPAddr) bool {
+	if len(a.IP) == 0 || len(b.IP) == 0 {
+		return (len(a.IP) == 0 || a.IP.IsUnspecified()) && (len(b.IP) == 0 || b.IP.IsUnspecified())
+	}
+	return a.IP.Equal(b.IP) && a.Zone == b.Zone
+}
+
 // SameIP says that two TCP addresses differ in their ports at most.
 func SameIP(a, b net.Addr) bool {
 	x, ok := a.(*net.TCPAddr)
