@@ -105,20 +105,25 @@ func (t *Transport) CanListen(a ma.Multiaddr) bool { return t.CanDial(a) }
 
 // Dial implements conduit.Transport. Who the remote is, its handshake will tell.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, _ identity.ID, done func(conduit.Conduit, error)) {
-	sockets.Dial(t.rt, t.cfg.Name+" dial", func() (conduit.Raw, error) {
-		if !t.CanDial(a) {
-			return nil, t.fail(fault.Local, "dial", a, ErrAddress)
-		}
-		nc, o, err := sockets.Connect(ctx, t.cfg.DialTimeout, func(ctx context.Context) (net.Conn, error) { return t.cfg.Dial(ctx, a) })
-		if err != nil {
-			return nil, t.fail(o, "dial", a, err)
-		}
-		c, err := t.conduit(nc, conduit.Outbound)
-		if err != nil {
-			return nil, t.fail(fault.Local, "dial", a, err)
-		}
-		return c, nil
+	sockets.Dial(t.rt, t.cfg.Name+" dial", func() (conduit.Conduit, error) {
+		c, err := t.dial(ctx, a)
+		return conduit.Conduit{Raw: c}, err
 	}, done)
+}
+
+func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (conduit.Raw, error) {
+	if !t.CanDial(a) {
+		return nil, t.fail(fault.Local, "dial", a, ErrAddress)
+	}
+	nc, o, err := sockets.Connect(ctx, t.cfg.DialTimeout, func(ctx context.Context) (net.Conn, error) { return t.cfg.Dial(ctx, a) })
+	if err != nil {
+		return nil, t.fail(o, "dial", a, err)
+	}
+	c, err := t.conduit(nc, conduit.Outbound)
+	if err != nil {
+		return nil, t.fail(fault.Local, "dial", a, err)
+	}
+	return c, nil
 }
 
 // Listen implements conduit.Transport. Connections may be accepted before it returns.

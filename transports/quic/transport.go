@@ -72,26 +72,10 @@ func (t *Transport) CanListen(a ma.Multiaddr) bool { return isQUIC(a) }
 
 // Dial implements conduit.Transport.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, expect identity.ID, done func(conduit.Conduit, error)) {
-	var c *quicstack.Conn
-	told := false
-	what := "quic dial " + a.String()
-	t.rt.Pump(what, func() {
-		var err error
-		c, err = t.dial(ctx, a, expect)
-		told = true
-		if err != nil {
-			done(conduit.Conduit{}, err)
-			return
-		}
-		done(conduit.Conduit{Muxed: c}, nil)
-	}, func(pe *actors.PanicError) {
-		if c != nil {
-			c.Failed(pe)
-		}
-		if !told {
-			t.rt.Pump(what, func() { done(conduit.Conduit{}, pe) }, ignore)
-		}
-	})
+	sockets.Dial(t.rt, name+" dial "+a.String(), func() (conduit.Conduit, error) {
+		c, err := t.dial(ctx, a, expect)
+		return conduit.Conduit{Muxed: c}, err
+	}, done)
 }
 
 func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID) (*quicstack.Conn, error) {

@@ -65,7 +65,10 @@ func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, _ identity.ID, don
 	if t.CanDial(a) {
 		label += " " + a.String()
 	}
-	sockets.Dial(t.rt, label, func() (conduit.Raw, error) { return t.dial(ctx, a) }, done)
+	sockets.Dial(t.rt, label, func() (conduit.Conduit, error) {
+		c, err := t.dial(ctx, a)
+		return conduit.Conduit{Raw: c}, err
+	}, done)
 }
 
 func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (conduit.Raw, error) {

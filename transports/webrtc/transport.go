@@ -10,6 +10,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/negotiation/noise"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -90,24 +91,8 @@ func (t *Transport) CanListen(a ma.Multiaddr) bool {
 
 // Dial implements conduit.Transport.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, expect identity.ID, done func(conduit.Conduit, error)) {
-	var c *conn
-	told := false
-	what := "webrtc dial " + a.String()
-	t.rt.Pump(what, func() {
-		var err error
-		c, err = t.dial(ctx, a, expect)
-		told = true
-		if err != nil {
-			done(conduit.Conduit{}, err)
-			return
-		}
-		done(conduit.Conduit{Muxed: c}, nil)
-	}, func(pe *actors.PanicError) {
-		if c != nil {
-			c.failed(pe)
-		}
-		if !told {
-			t.rt.Pump(what, func() { done(conduit.Conduit{}, pe) }, ignore)
-		}
-	})
+	sockets.Dial(t.rt, "webrtc dial "+a.String(), func() (conduit.Conduit, error) {
+		c, err := t.dial(ctx, a, expect)
+		return conduit.Conduit{Muxed: c}, err
+	}, done)
 }

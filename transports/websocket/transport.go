@@ -58,16 +58,16 @@ func (t *Transport) CanListen(a ma.Multiaddr) bool {
 // Dial implements conduit.Transport. The remote's identity is not known to WebSocket, and a
 // certificate's is not that of a peer: expect is for those who secure the connection.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, _ identity.ID, done func(conduit.Conduit, error)) {
-	sockets.Dial(t.rt, name+" dial "+a.String(), func() (conduit.Raw, error) {
+	sockets.Dial(t.rt, name+" dial "+a.String(), func() (conduit.Conduit, error) {
 		to, err := parse(a)
 		if err != nil {
-			return nil, fail(fault.Local, "dial", a, err)
+			return conduit.Conduit{}, fail(fault.Local, "dial", a, err)
 		}
 		c, o, err := sockets.Connect(ctx, t.cfg.DialTimeout, func(ctx context.Context) (*conn, error) { return t.connect(ctx, to) })
 		if err != nil {
-			return nil, fail(o, "dial", a, err)
+			return conduit.Conduit{}, fail(o, "dial", a, err)
 		}
-		return c, nil
+		return conduit.Conduit{Raw: c}, nil
 	}, done)
 }
 

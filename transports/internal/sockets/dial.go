@@ -14,22 +14,18 @@ import (
 
 // Dial runs dial on a pump of its own and tells done the outcome, once, even of a panic. A connection
 // that done has panicked on is closed.
-func Dial(rt *actors.Runtime, label string, dial func() (conduit.Raw, error), done func(conduit.Conduit, error)) {
-	var c conduit.Raw
+func Dial(rt *actors.Runtime, label string, dial func() (conduit.Conduit, error), done func(conduit.Conduit, error)) {
+	var c conduit.Conduit // of a dial that has worked
 	told := false
 	rt.Pump(label, func() {
-		var err error
-		c, err = dial()
+		got, err := dial()
+		if err == nil {
+			c = got
+		}
 		told = true
-		if err != nil {
-			done(conduit.Conduit{}, err)
-			return
-		}
-		done(conduit.Conduit{Raw: c}, nil)
+		done(c, err)
 	}, func(pe *actors.PanicError) {
-		if c != nil {
-			_ = c.Close()
-		}
+		c.Abandon()
 		if !told {
 			rt.Pump(label, func() { done(conduit.Conduit{}, pe) }, ignore)
 		}
