@@ -6,12 +6,16 @@ import (
 
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Error is the error of this package; errors.Is sees through it to those below.
 type Error = fault.Error
+
+// CodeError is the end of a stream or of a Muxed conduit by a code.
+type CodeError = muxed.CodeError
 
 var (
 	// ErrAddress: the address is not /memory/N.
@@ -35,31 +39,11 @@ var (
 	// ErrRemoteClosed: the remote closed its end, and nobody would read what is written.
 	ErrRemoteClosed = errors.New("the remote has closed the conduit")
 	// ErrStreamLimit: the remote lets no more streams be opened now. CanOpen follows.
-	ErrStreamLimit = errors.New("as many streams are open as the remote allows")
+	ErrStreamLimit = muxed.ErrStreamLimit
 	// ErrWriteClosed: a write after CloseWrite.
-	ErrWriteClosed = errors.New("write after CloseWrite")
+	ErrWriteClosed = muxed.ErrWriteClosed
 )
 
 func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
 	return &Error{Transport: name, Origin: o, Op: op, Addr: addr, Err: err}
-}
-
-// CodeError is the end of a stream or of a Muxed conduit by a code.
-type CodeError struct {
-	Code   uint32
-	Remote bool   // the remote's code
-	Op     string // what ended: "stream reset", "reading stopped", "conduit closed"
-	Reason string // of Close; may be empty
-}
-
-func (e *CodeError) Error() string {
-	side := "local"
-	if e.Remote {
-		side = "remote"
-	}
-	text := fmt.Sprintf("memory: %s: %s, code 0x%x", side, e.Op, e.Code)
-	if e.Reason != "" {
-		text += ": " + e.Reason
-	}
-	return text
 }

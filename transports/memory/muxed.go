@@ -106,10 +106,10 @@ func (e *muxedEnd) close(code uint32, reason string, bug error) {
 	}
 	local := bug
 	if local == nil {
-		local = &CodeError{Code: code, Op: "conduit closed", Reason: reason}
+		local = &CodeError{Transport: name, Code: code, Op: "conduit closed", Reason: reason}
 	}
 	e.end(&muxedEnded{code, false, local})
-	e.peer.end(&muxedEnded{code, true, &CodeError{Code: code, Remote: true, Op: "conduit closed", Reason: reason}})
+	e.peer.end(&muxedEnded{code, true, &CodeError{Transport: name, Code: code, Remote: true, Op: "conduit closed", Reason: reason}})
 }
 
 func (e *muxedEnd) end(how *muxedEnded) {

@@ -90,7 +90,7 @@ func (e *muxedEnd) Failed(pe *actors.PanicError) {
 	if s := e.cur; s != nil {
 		e.cur = nil
 		if !s.gone {
-			s.peer.lose(panicCode, true, &CodeError{Code: panicCode, Remote: true, Op: "stream reset"})
+			s.peer.lose(panicCode, true, &CodeError{Transport: name, Code: panicCode, Remote: true, Op: "stream reset"})
 			s.lose(panicCode, false, pe)
 		}
 	} else {

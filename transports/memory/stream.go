@@ -113,7 +113,7 @@ func (s *stream) CloseRead(code uint32) error {
 	s.in.drop()
 	p := s.peer
 	if !p.finOut {
-		p.stopped = &CodeError{Code: code, Remote: true, Op: "reading stopped"}
+		p.stopped = &CodeError{Transport: name, Code: code, Remote: true, Op: "reading stopped"}
 		p.writable = p.writable || p.blocked
 		p.blocked = false
 		p.wake()
@@ -130,7 +130,7 @@ func (s *stream) Reset(code uint32) error {
 	if s.gone {
 		return nil
 	}
-	s.peer.lose(code, true, &CodeError{Code: code, Remote: true, Op: "stream reset"})
+	s.peer.lose(code, true, &CodeError{Transport: name, Code: code, Remote: true, Op: "stream reset"})
 	s.gone = true
 	s.in.drop()
 	s.settle()

@@ -4,14 +4,14 @@ import (
 	"errors"
 
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
-	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 )
 
 // Error is the error of this package; errors.Is sees through it to quic-go's and net's.
 type Error = fault.Error
 
 // CodeError is the end of a stream or of a connection by a code.
-type CodeError = quicstack.CodeError
+type CodeError = muxed.CodeError
 
 var (
 	// ErrAddress: the address is not one of QUIC over IP.
@@ -21,11 +21,11 @@ var (
 	// ErrKey: Config.Key is not that of the node that the transport joined.
 	ErrKey = errors.New("quic: Config.Key is another than the node's")
 	// ErrClosed: this end was closed.
-	ErrClosed = quicstack.ErrClosed
+	ErrClosed = muxed.ErrClosed
 	// ErrStreamLimit: the remote lets no more streams be opened now. CanOpen follows.
-	ErrStreamLimit = quicstack.ErrStreamLimit
+	ErrStreamLimit = muxed.ErrStreamLimit
 	// ErrWriteClosed: a write after CloseWrite.
-	ErrWriteClosed = quicstack.ErrWriteClosed
+	ErrWriteClosed = muxed.ErrWriteClosed
 	// ErrResets: the remote opens streams and resets them faster than it may.
-	ErrResets = quicstack.ErrResets
+	ErrResets = muxed.ErrResets
 )

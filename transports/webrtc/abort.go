@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 )
 
 // libp2p has no code for the end of a WebRTC connection. An SCTP ABORT has room for the reason of
@@ -17,7 +19,6 @@ const (
 	chunkAbort = 6
 	causeUser  = 12
 	chunkSize  = 4 // of the header of a chunk, and of a cause
-	maxReason  = 256
 	codeDigits = 8
 )
 
@@ -28,7 +29,7 @@ func abortText(code uint32, reason string) string {
 	}
 	text := fmt.Sprintf("0x%0*x", codeDigits, code)
 	if reason != "" {
-		text += ": " + shorten(reason)
+		text += ": " + muxed.Shorten(reason)
 	}
 	return text
 }
@@ -74,7 +75,7 @@ func userReason(causes []byte) string {
 			return ""
 		}
 		if binary.BigEndian.Uint16(p) == causeUser {
-			return string(p[chunkSize:min(size, chunkSize+maxReason+codeDigits+4)])
+			return string(p[chunkSize:min(size, chunkSize+muxed.MaxReason+codeDigits+4)])
 		}
 		p = p[min(padded(size), len(p)):]
 	}
@@ -82,15 +83,3 @@ func userReason(causes []byte) string {
 }
 
 func padded(n int) int { return (n + 3) &^ 3 }
-
-// shorten makes a reason fit into a packet.
-func shorten(reason string) string {
-	if len(reason) <= maxReason {
-		return reason
-	}
-	cut := maxReason
-	for cut > 0 && reason[cut]&0xc0 == 0x80 {
-		cut--
-	}
-	return reason[:cut]
-}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 )
 
 // abortPacket is an SCTP packet with a SACK-like chunk and an ABORT, as others may bundle them.
@@ -29,7 +31,7 @@ func TestCodesOfACloseComeAcross(t *testing.T) {
 			t.Fatalf("%+v is not seen", c)
 		}
 		code, reason := abortReason(text)
-		if code != c.code || reason != shorten(c.reason) || !utf8.ValidString(reason) {
+		if code != c.code || reason != muxed.Shorten(c.reason) || !utf8.ValidString(reason) {
 			t.Errorf("%#x %q came as %#x %q", c.code, c.reason, code, reason)
 		}
 	}

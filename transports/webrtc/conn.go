@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe/negotiation/noise"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/sctp"
@@ -311,8 +312,8 @@ func (c *conn) gone() error {
 
 // Close implements conduit.Muxed.
 func (c *conn) Close(code uint32, reason string) error {
-	reason = shorten(reason)
-	c.end(&ending{code: code, err: &CodeError{Code: code, Op: "connection closed", Reason: reason}}, reason)
+	reason = muxed.Shorten(reason)
+	c.end(&ending{code: code, err: &CodeError{Transport: name, Code: code, Op: "connection closed", Reason: reason}}, reason)
 	return nil
 }
 
@@ -347,7 +348,7 @@ func (c *conn) lostAssociation() {
 	if text, ok := c.wire.reason(); ok {
 		code, reason := abortReason(clean.Text(text, clean.MaxError))
 		why.code = code
-		why.err = &CodeError{Code: code, Remote: true, Op: "connection closed", Reason: reason}
+		why.err = &CodeError{Transport: name, Code: code, Remote: true, Op: "connection closed", Reason: reason}
 	} else {
 		why.err = fail(fault.Remote, "talk to", c.ends.Remote, io.ErrUnexpectedEOF)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -15,6 +16,9 @@ import (
 
 // Error is the error of this package; errors.Is sees through it to pion's and net's.
 type Error = fault.Error
+
+// CodeError is the end of a stream or of a connection by a code.
+type CodeError = muxed.CodeError
 
 var (
 	// ErrAddress: the address is not one of WebRTC-direct over IP.
@@ -32,13 +36,13 @@ var (
 	// ErrVersion: Config.Version is none.
 	ErrVersion = errors.New("webrtc: Config.Version is neither 1 nor 2")
 	// ErrClosed: this end was closed.
-	ErrClosed = errors.New("stream or connection is closed")
+	ErrClosed = muxed.ErrClosed
 	// ErrStreamLimit: as many streams are open as may be. CanOpen follows.
-	ErrStreamLimit = errors.New("as many streams are open as are allowed")
+	ErrStreamLimit = muxed.ErrStreamLimit
 	// ErrWriteClosed: a write after CloseWrite.
-	ErrWriteClosed = errors.New("write after CloseWrite")
+	ErrWriteClosed = muxed.ErrWriteClosed
 	// ErrResets: the remote opens streams and resets them faster than it may.
-	ErrResets = errors.New("the remote opens and resets streams faster than the budget")
+	ErrResets = muxed.ErrResets
 	// ErrLingering: the remote leaves channels open that this end has closed, more than it may.
 	ErrLingering = errors.New("the remote does not close its side of channels")
 	// ErrStalled: nobody read a stream for as long as Config.Stall, and others had to wait for that.
@@ -46,26 +50,6 @@ var (
 	// ErrProtocol: the remote does what the protocol does not allow.
 	ErrProtocol = errors.New("protocol violation")
 )
-
-// CodeError is the end of a stream or of a connection by a code.
-type CodeError struct {
-	Code   uint32
-	Remote bool   // the remote's code
-	Op     string // what ended: "stream reset", "reading stopped", "connection closed"
-	Reason string // of a close; may be empty
-}
-
-func (e *CodeError) Error() string {
-	side := fault.Local
-	if e.Remote {
-		side = fault.Remote
-	}
-	text := fmt.Sprintf("%s: %s: %s, code 0x%x", name, side, e.Op, e.Code)
-	if e.Reason != "" {
-		text += ": " + e.Reason
-	}
-	return text
-}
 
 func fail(o fault.Origin, op string, addr ma.Multiaddr, err error) error {
 	return sockets.Fail(name, o, op, addr, err)
@@ -91,7 +75,7 @@ type ending struct {
 }
 
 func resetBy(code uint32, remote bool) *ending {
-	return &ending{code, remote, &CodeError{Code: code, Remote: remote, Op: "stream reset"}}
+	return &ending{code, remote, &CodeError{Transport: name, Code: code, Remote: remote, Op: "stream reset"}}
 }
 
 // origin tells what this machine refuses from what the other end or the network does.

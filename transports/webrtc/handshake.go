@@ -255,7 +255,7 @@ func (c *conn) noiseBroken(err error) error {
 	}
 	if text, ok := c.wire.reason(); ok {
 		code, reason := abortReason(text)
-		return &CodeError{Code: code, Remote: true, Op: "connection closed", Reason: reason}
+		return &CodeError{Transport: name, Code: code, Remote: true, Op: "connection closed", Reason: reason}
 	}
 	if errors.Is(err, io.EOF) {
 		return errNoiseChannel

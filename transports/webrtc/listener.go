@@ -3,11 +3,11 @@ package webrtc
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -16,16 +16,11 @@ import (
 type listener struct {
 	t    *Transport
 	s    *socket
-	sink conduit.AcceptSink
+	hand muxed.Hand
 	addr ma.Multiaddr
 
 	ctx  context.Context // ends with the listener
 	stop context.CancelFunc
-
-	deliver sync.Mutex // held while Accepted runs, so that handshakes take turns
-
-	mu     sync.Mutex
-	closed bool
 }
 
 // Listen implements conduit.Transport. Connections may be accepted before it returns.
@@ -47,7 +42,7 @@ func (t *Transport) Listen(a ma.Multiaddr, sink conduit.AcceptSink) (conduit.Lis
 	if err != nil {
 		return refuse(origin(err), err)
 	}
-	l := &listener{t: t, s: s, sink: sink}
+	l := &listener{t: t, s: s, hand: muxed.Hand{Sink: sink}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	base, err := fromNet(s.local)
 	if err == nil {
@@ -75,14 +70,9 @@ func (l *listener) Close() error {
 
 // shut reports whether the listener was open.
 func (l *listener) shut() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return false
-	}
-	l.closed = true
+	open := l.hand.Shut()
 	l.stop()
-	return true
+	return open
 }
 
 func (l *listener) release() error {
@@ -105,7 +95,7 @@ func (l *listener) greet(p *path, leave func()) {
 			return // whoever it was shall not fill a log
 		}
 		leave()
-		l.hand(c)
+		l.hand.Over(c)
 	}, func(pe *actors.PanicError) {
 		if c != nil {
 			c.failed(pe)
@@ -113,19 +103,6 @@ func (l *listener) greet(p *path, leave func()) {
 		_ = p.Close()
 		l.fail(pe)
 	})
-}
-
-func (l *listener) hand(c *conn) {
-	l.deliver.Lock()
-	defer l.deliver.Unlock()
-	l.mu.Lock()
-	closed := l.closed
-	l.mu.Unlock()
-	if closed {
-		_ = c.Close(0, "")
-		return
-	}
-	l.sink.Accepted(conduit.Conduit{Muxed: c})
 }
 
 // fail closes the listener and tells why, unless it was closed before.
@@ -138,7 +115,7 @@ func (l *listener) fail(err error) {
 	if !errors.As(err, &pe) {
 		err = fail(fault.Local, "accept on", l.addr, err)
 	}
-	l.t.rt.Pump("webrtc accept", func() { l.sink.Failed(err) }, ignore)
+	l.t.rt.Pump("webrtc accept", func() { l.hand.Sink.Failed(err) }, ignore)
 }
 
 // ignore is for pumps that bring the news of a panic: who panics on it is beyond help.

@@ -187,7 +187,7 @@ func (s *stream) flagged(f frame) {
 // stop notes that the remote reads no more. It is called with mu held.
 func (s *stream) stop(code uint32) {
 	if s.stopped == nil && !s.finAck {
-		s.stopped = &CodeError{Code: code, Remote: true, Op: "reading stopped"}
+		s.stopped = &CodeError{Transport: name, Code: code, Remote: true, Op: "reading stopped"}
 		s.c.news.of(s)
 	}
 }

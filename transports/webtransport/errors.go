@@ -4,7 +4,7 @@ import (
 	"errors"
 
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
-	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -14,7 +14,7 @@ import (
 type Error = fault.Error
 
 // CodeError is the end of a stream or of a session by a code.
-type CodeError = quicstack.CodeError
+type CodeError = muxed.CodeError
 
 var (
 	// ErrAddress: the address is not one of WebTransport over IP.
@@ -26,13 +26,13 @@ var (
 	// ErrRefused: the server answers CONNECT, but not with a session.
 	ErrRefused = errors.New("the server gives no session")
 	// ErrClosed: this end was closed.
-	ErrClosed = quicstack.ErrClosed
+	ErrClosed = muxed.ErrClosed
 	// ErrStreamLimit: the remote lets no more streams be opened now. CanOpen follows.
-	ErrStreamLimit = quicstack.ErrStreamLimit
+	ErrStreamLimit = muxed.ErrStreamLimit
 	// ErrWriteClosed: a write after CloseWrite.
-	ErrWriteClosed = quicstack.ErrWriteClosed
+	ErrWriteClosed = muxed.ErrWriteClosed
 	// ErrResets: the remote opens streams and resets them faster than it may.
-	ErrResets = quicstack.ErrResets
+	ErrResets = muxed.ErrResets
 )
 
 func fail(o fault.Origin, op string, a ma.Multiaddr, err error) error {

@@ -11,13 +11,12 @@ import (
 	"github.com/troupe-p2p/troupe/internal/bucket"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 
 	quicgo "github.com/quic-go/quic-go"
 )
 
 const (
-	// maxReason bounds what we tell a remote about a close, so that it fits into one packet.
-	maxReason = 256
 	// panicCode is what the remote sees of a stream or connection whose owner panicked here. Whoever
 	// wants to tell it more catches the panic before it comes to this.
 	panicCode = 0
@@ -150,7 +149,7 @@ func (c *Conn) Wasted() {
 	ok := c.resets.Take(1, c.rt.Now())
 	c.mu.Unlock()
 	if !ok {
-		c.End(&Ending{Code: RateLimited, Err: c.fail(fault.Limit, "talk to", ErrResets)}, ErrResets.Error())
+		c.End(&Ending{Code: RateLimited, Err: c.fail(fault.Limit, "talk to", muxed.ErrResets)}, muxed.ErrResets.Error())
 	}
 }
 
@@ -216,7 +215,7 @@ func (c *Conn) cannotOpen(err error) error {
 	if start {
 		c.Pump("open", c.await)
 	}
-	return c.fail(fault.Remote, "open a stream to", ErrStreamLimit)
+	return c.fail(fault.Remote, "open a stream to", muxed.ErrStreamLimit)
 }
 
 // gone is why nothing goes on a connection that has ended or is about to.
@@ -229,7 +228,7 @@ func (c *Conn) gone() error {
 	if err := context.Cause(c.qc.Context()); err != nil {
 		return c.endingOf(err).Err
 	}
-	return c.fail(fault.Local, "talk to", ErrClosed)
+	return c.fail(fault.Local, "talk to", muxed.ErrClosed)
 }
 
 // await waits for the remote's grant, for those whom OpenStream refused. It takes the stream, so
@@ -271,7 +270,7 @@ func (c *Conn) canOpen() {
 
 // Close implements conduit.Muxed.
 func (c *Conn) Close(code uint32, reason string) error {
-	reason = shorten(reason)
+	reason = muxed.Shorten(reason)
 	c.End(c.closed(code, false, reason), reason)
 	return nil
 }
@@ -348,18 +347,6 @@ func (c *Conn) tell() {
 	if !told && sink != nil {
 		sink.Ended(why.Code, why.Remote, why.Err)
 	}
-}
-
-// shorten makes a reason fit into a packet.
-func shorten(reason string) string {
-	if len(reason) <= maxReason {
-		return reason
-	}
-	cut := maxReason
-	for cut > 0 && reason[cut]&0xc0 == 0x80 {
-		cut--
-	}
-	return reason[:cut]
 }
 
 // ignore is for pumps that bring the news of a panic: who panics on it is beyond help.

@@ -8,43 +8,12 @@ import (
 
 	"github.com/troupe-p2p/troupe/internal/clean"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 	quicgo "github.com/quic-go/quic-go"
 )
-
-var (
-	// ErrClosed: this end was closed.
-	ErrClosed = errors.New("stream or connection is closed")
-	// ErrStreamLimit: the remote lets no more streams be opened now. CanOpen follows.
-	ErrStreamLimit = errors.New("as many streams are open as the remote allows")
-	// ErrWriteClosed: a write after CloseWrite.
-	ErrWriteClosed = errors.New("write after CloseWrite")
-	// ErrResets: the remote opens streams and resets them faster than it may.
-	ErrResets = errors.New("the remote opens and resets streams faster than the budget")
-)
-
-// CodeError is the end of a stream or of a connection by a code.
-type CodeError struct {
-	Transport string
-	Code      uint32
-	Remote    bool   // the remote's code
-	Op        string // what ended: "stream reset", "reading stopped", "connection closed"
-	Reason    string // of a close; may be empty
-}
-
-func (e *CodeError) Error() string {
-	side := fault.Local
-	if e.Remote {
-		side = fault.Remote
-	}
-	text := fmt.Sprintf("%s: %s: %s, code 0x%x", e.Transport, side, e.Op, e.Code)
-	if e.Reason != "" {
-		text += ": " + e.Reason
-	}
-	return text
-}
 
 // DialError is why a handshake of ours did not succeed. found says more than the alert that the stack
 // made of it, if it is not nil.
@@ -70,7 +39,7 @@ func (c *Conn) endingOf(err error) *Ending {
 
 // closed is the end of a connection by a code.
 func (c *Conn) closed(code uint32, remote bool, reason string) *Ending {
-	return &Ending{code, remote, &CodeError{Transport: c.ends.Transport, Code: code, Remote: remote, Op: "connection closed", Reason: reason}}
+	return &Ending{code, remote, &muxed.CodeError{Transport: c.ends.Transport, Code: code, Remote: remote, Op: "connection closed", Reason: reason}}
 }
 
 func (c *Conn) fail(o fault.Origin, op string, err error) error {

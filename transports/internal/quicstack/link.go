@@ -11,6 +11,7 @@ import (
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bucket"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 
 	ma "github.com/multiformats/go-multiaddr"
 	quicgo "github.com/quic-go/quic-go"
@@ -87,7 +88,7 @@ func (k *Link) Endpoints() conduit.Endpoints { return k.ends }
 
 // Drop closes a connection that becomes no conduit. Whoever accepted it returns nil then.
 func (k *Link) Drop(code quicgo.ApplicationErrorCode, reason string) {
-	_ = k.QUIC.CloseWithError(code, shorten(reason))
+	_ = k.QUIC.CloseWithError(code, muxed.Shorten(reason))
 	k.t.windows.ended(k.QUIC)
 	if k.ends.Direction == conduit.Outbound {
 		k.release()

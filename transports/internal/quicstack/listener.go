@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"sync"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	stdtls "crypto/tls"
@@ -42,21 +42,16 @@ type Listener struct {
 	t    *Stack
 	s    *socket
 	p    Protocol
-	sink conduit.AcceptSink
+	hand muxed.Hand
 	addr ma.Multiaddr
 
 	ctx    context.Context // done with Close
 	cancel context.CancelFunc
-
-	deliver sync.Mutex // held while Accepted runs, so that handshakes take turns
-
-	mu     sync.Mutex
-	closed bool
 }
 
 // Listen binds an address. Connections may be accepted before it returns.
 func (t *Stack) Listen(network string, bind *net.UDPAddr, p Protocol, sink conduit.AcceptSink) (*Listener, error) {
-	l := &Listener{t: t, p: p, sink: sink}
+	l := &Listener{t: t, p: p, hand: muxed.Hand{Sink: sink}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	var err error
 	if l.s, err = t.socketToListen(network, bind, l); err != nil {
@@ -105,14 +100,9 @@ func (l *Listener) UDP() *net.UDPConn { return l.s.pc }
 
 // shut reports whether the listener was open.
 func (l *Listener) shut() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return false
-	}
-	l.closed = true
+	open := l.hand.Shut()
 	l.cancel()
-	return true
+	return open
 }
 
 func (l *Listener) release() error {
@@ -138,7 +128,7 @@ func (l *Listener) lost(err error) {
 	if !errors.As(err, &pe) {
 		err = sockets.Fail(l.p.Transport, fault.Local, "accept on", l.addr, err)
 	}
-	l.sink.Failed(err)
+	l.hand.Sink.Failed(err)
 }
 
 // run is the pump that accepts.
@@ -196,7 +186,7 @@ func (s *socket) greet(qc *quicgo.Conn, stop chan struct{}) {
 		return
 	}
 	a.settle()
-	a.to.accepted(c)
+	a.to.hand.Over(c)
 }
 
 // greet makes a conduit of an accepted connection; nil if it is too late for that.
@@ -218,19 +208,6 @@ func (l *Listener) greet(qc *quicgo.Conn, a *arrival) *Conn {
 		k.release()
 	}
 	return c
-}
-
-func (l *Listener) accepted(c *Conn) {
-	l.deliver.Lock()
-	defer l.deliver.Unlock()
-	l.mu.Lock()
-	closed := l.closed
-	l.mu.Unlock()
-	if closed {
-		_ = c.Close(0, "")
-		return
-	}
-	l.sink.Accepted(conduit.Conduit{Muxed: c})
 }
 
 // panicked ends the listener whose owner panicked, over qc.

@@ -6,6 +6,7 @@ import (
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 
 	quicgo "github.com/quic-go/quic-go"
 )
@@ -23,14 +24,14 @@ type stream struct {
 	finTold bool // the remote has ended its direction, and the sink knows
 	deaf    bool // CloseRead was called
 
-	head    []byte     // of a stream of ours, to be sent before anything else; nil when it was
-	out     *buf.Buf   // waits for the write pump; at most SendBuffer
-	direct  int        // bytes given to the QUIC stack since it last took all; at most maxDirect
-	writing bool       // there is a write pump
-	blocked bool       // a TryWrite took less than it was given: Writable is owed
-	fin     bool       // CloseWrite was called
-	finSent bool       // and the QUIC stack knows
-	stopped *CodeError // the remote has stopped reading
+	head    []byte           // of a stream of ours, to be sent before anything else; nil when it was
+	out     *buf.Buf         // waits for the write pump; at most SendBuffer
+	direct  int              // bytes given to the QUIC stack since it last took all; at most maxDirect
+	writing bool             // there is a write pump
+	blocked bool             // a TryWrite took less than it was given: Writable is owed
+	fin     bool             // CloseWrite was called
+	finSent bool             // and the QUIC stack knows
+	stopped *muxed.CodeError // the remote has stopped reading
 
 	gone bool    // reset by either side, or the connection ended
 	lost *Ending // Reset is due

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	quicgo "github.com/quic-go/quic-go"
@@ -96,8 +97,8 @@ func (s *stream) readEnded(err error) {
 }
 
 // codeError is what a remote has done to a stream.
-func (s *stream) codeError(code quicgo.StreamErrorCode, op string) *CodeError {
-	return &CodeError{Transport: s.c.ends.Transport, Code: s.c.p.Layer.FromStreamCode(code), Remote: true, Op: op}
+func (s *stream) codeError(code quicgo.StreamErrorCode, op string) *muxed.CodeError {
+	return &muxed.CodeError{Transport: s.c.ends.Transport, Code: s.c.p.Layer.FromStreamCode(code), Remote: true, Op: op}
 }
 
 func (s *stream) remoteClosed() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/transports/internal/muxed"
 
 	quicgo "github.com/quic-go/quic-go"
 )
@@ -24,7 +25,7 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 	case s.gone:
 		return 0, s.c.gone()
 	case s.fin:
-		return 0, ErrWriteClosed
+		return 0, muxed.ErrWriteClosed
 	case s.stopped != nil:
 		return 0, s.stopped
 	case len(p) == 0:
@@ -76,7 +77,7 @@ func (s *stream) refused(err error) error {
 		return s.c.gone()
 	}
 	if !se.Remote {
-		return ErrClosed
+		return muxed.ErrClosed
 	}
 	if s.stopped == nil {
 		s.stopped = s.codeError(se.ErrorCode, "reading stopped")
