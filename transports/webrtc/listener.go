@@ -97,10 +97,11 @@ func (l *listener) greet(p *path, leave func()) {
 		leave()
 		l.hand.Over(c)
 	}, func(pe *actors.PanicError) {
-		if c != nil {
-			c.failed(pe)
+		if c == nil { // what a remote may have caused costs nobody else
+			_ = p.Close()
+			return
 		}
-		_ = p.Close()
+		c.failed(pe)
 		l.fail(pe)
 	})
 }

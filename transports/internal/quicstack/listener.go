@@ -186,6 +186,7 @@ func (s *socket) greet(qc *quicgo.Conn, stop chan struct{}) {
 		return
 	}
 	a.settle()
+	a.handed = true
 	a.to.hand.Over(c)
 }
 
@@ -210,14 +211,15 @@ func (l *Listener) greet(qc *quicgo.Conn, a *arrival) *Conn {
 	return c
 }
 
-// panicked ends the listener whose owner panicked, over qc.
+// panicked ends the connection that a handshake was to become, and the listener whose owner panicked when
+// it was handed over. What a remote may have caused costs nobody else.
 func (s *socket) panicked(qc *quicgo.Conn, pe *actors.PanicError) {
 	s.t.rt.Pump("quic accept "+s.bound.String(), func() {
 		_ = qc.CloseWithError(panicCode, "")
 		s.t.windows.ended(qc)
 		if a, ok := qc.Context().Value(arrivalKey{}).(*arrival); ok {
 			a.settle()
-			if a.to != nil {
+			if a.handed {
 				a.to.lost(pe)
 			}
 		}

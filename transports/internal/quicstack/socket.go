@@ -43,6 +43,7 @@ type arrival struct {
 	settle func()    // gives the place among the half-open ones back
 	to     *Listener // set by the ClientHello
 	note   any       // of the listener's protocol
+	handed bool      // by the pump of the handshake
 }
 
 // arrivalKey finds the arrival in the context of a connection: crypto/tls hands that on to
