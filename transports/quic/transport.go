@@ -103,6 +103,3 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID
 func fail(o fault.Origin, op string, a ma.Multiaddr, err error) error {
 	return sockets.Fail(name, o, op, a, err)
 }
-
-// ignore is for pumps that bring the news of a panic: who panics on it is beyond help.
-func ignore(*actors.PanicError) {}
