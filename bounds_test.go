@@ -206,6 +206,9 @@ func boundTests() map[string]boundTest {
 			"transports/unix: bytes of one read",
 			"transports/websocket: bytes of one read",
 		},
+		{"transports/internal/sockets", "TestWhoSaysNothingAtASharedPortIsBounded"}: {
+			"transports/tcp: connections to shared ports that have sent nothing",
+		},
 		{"transports/quic", "TestBytesThatWaitToBeSentAreBounded"}: {
 			"transports/quic: bytes of one stream that wait to be sent",
 		},

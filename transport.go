@@ -46,7 +46,7 @@ func (s *System) adapters() ([]conduit.Transport, error) {
 		kinds = []Transport{TCP}
 	}
 	var out []conduit.Transport
-	me := conduit.Node{Key: s.cfg.Key, Warn: s.cfg.Logger.Sugar().Warnw, Shared: new(conduit.Shared)}
+	me := conduit.Node{Key: s.cfg.Key, Warn: s.cfg.Logger.Sugar().Warnw, Shared: new(conduit.Shared), Private: s.cfg.PrivateNetwork != nil}
 	for _, k := range kinds {
 		t, err := k(s.rt)
 		if err != nil {

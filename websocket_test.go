@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"math/big"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -16,16 +17,16 @@ import (
 	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
-// A certificate is for a name, and the name is gone from an address once it is resolved: it has to
-// reach the transport all the same.
-func TestASecureWebSocketIsDialledByName(t *testing.T) {
+// localhost is a certificate for that name and for 127.0.0.1, and whoever trusts it.
+func localhost(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	form := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
 	if err != nil {
@@ -37,6 +38,13 @@ func TestASecureWebSocketIsDialledByName(t *testing.T) {
 	} else {
 		trusted.AddCert(leaf)
 	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, trusted
+}
+
+// A certificate is for a name, and the name is gone from an address once it is resolved: it has to
+// reach the transport all the same.
+func TestASecureWebSocketIsDialledByName(t *testing.T) {
+	cert, trusted := localhost(t)
 	over := func(ws websocket.Config, listen ...string) func(*troupe.Config) {
 		return func(cfg *troupe.Config) {
 			cfg.Listen = listen
@@ -44,7 +52,7 @@ func TestASecureWebSocketIsDialledByName(t *testing.T) {
 		}
 	}
 	server := newNode(t, over(websocket.Config{
-		TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		TLS: &tls.Config{Certificates: []tls.Certificate{cert}},
 	}, "/ip4/127.0.0.1/tcp/0/tls/ws"))
 	if err := server.Handle(echo.Protocol, echo.Handler()); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -49,5 +50,29 @@ func overWebSocket(t *testing.T, foreign, over, cert string) {
 			}
 			exercise(t, client, server.Addr(), light)
 		})
+	}
+}
+
+// TestSmokeSharedPortGo: TCP and WebSockets at one port, told apart by the first byte.
+func TestSmokeSharedPortGo(t *testing.T) { overSharedPort(t, "go") }
+func TestSmokeSharedPortJS(t *testing.T) { overSharedPort(t, "js") }
+
+func overSharedPort(t *testing.T, foreign string) {
+	cert := harness.Certificate(t)
+	server := harness.StartPeer(t, harness.PeerConfig{Kind: "troupe", Cert: cert, Listen: true, Share: "/ws,/tls/ws"})
+	for _, security := range []string{"noise", "tls"} {
+		for _, over := range []string{"", "/ws", "/tls/ws"} {
+			t.Run(security+over, func(t *testing.T) {
+				client := harness.StartPeer(t, harness.PeerConfig{Kind: foreign, Security: security, Cert: cert})
+				at, peer, _ := strings.Cut(server.Addr(), "/p2p/")
+				at += over + "/p2p/" + peer
+				pingsBack(t, client, at, security, true)
+				r := client.MustWithin(t, time.Minute, "every byte is echoed",
+					control.Request{Cmd: control.Echo, Addr: at, Bytes: 1 << 20, Streams: 8})
+				if r.Transfer.Bytes != 1<<20 {
+					t.Errorf("%d bytes were echoed", r.Transfer.Bytes)
+				}
+			})
+		}
 	}
 }

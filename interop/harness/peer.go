@@ -32,6 +32,7 @@ type PeerConfig struct {
 	Unix     string // listen on this path and not on a port; not "go"
 	PSK      string // file with the pre-shared key of a private network
 	Cert     string // of Certificate, for "/tls/ws" at both ends
+	Share    string // ends of addresses, as "/ws,/tls/ws", to listen on at the same port; "troupe" only
 	RTC      int    // version of WebRTC-direct to dial with: 1 (default) or 2; not "js"
 }
 
@@ -93,6 +94,9 @@ func StartPeer(tb testing.TB, cfg PeerConfig) *Peer {
 	}
 	if cfg.PSK != "" {
 		args = append(args, "--psk", cfg.PSK)
+	}
+	if cfg.Share != "" {
+		args = append(args, "--share", cfg.Share)
 	}
 	switch {
 	case cfg.Unix != "":

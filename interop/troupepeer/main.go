@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiformats/go-multiaddr"
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/negotiation/pnet"
@@ -40,15 +41,16 @@ func main() {
 	key := flag.String("key", "ed25519", "ed25519, secp256k1, ecdsa or rsa")
 	noEarly := flag.Bool("no-early", false, "agree on the muxer by multistream, not inside the handshake")
 	cert := flag.String("cert", "", "file with a certificate and its key, to show and to trust over /tls/ws")
+	share := flag.String("share", "", "comma-separated ends of addresses, such as /ws, to listen on at the port of the first one")
 	psk := flag.String("psk", "", "file with the pre-shared key of a private network")
 	rtc := flag.Int("webrtc", 1, "version of WebRTC-direct to dial with: 1 or 2")
 	flag.Parse()
-	if err := run(*listen, *security, *key, *cert, *psk, *noEarly, *rtc); err != nil {
+	if err := run(*listen, *share, *security, *key, *cert, *psk, *noEarly, *rtc); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(listen, security, key, cert, psk string, noEarly bool, rtc int) error {
+func run(listen, share, security, key, cert, psk string, noEarly bool, rtc int) error {
 	cfg := troupe.Config{NoEarlyMuxer: noEarly, Transports: []troupe.Transport{
 		troupe.TCP, websocket.Config{}.Transport, unix.Config{}.Transport,
 	}}
@@ -57,7 +59,7 @@ func run(listen, security, key, cert, psk string, noEarly bool, rtc int) error {
 		if err != nil {
 			return err
 		}
-		cfg.Transports = []troupe.Transport{ws}
+		cfg.Transports[1] = ws
 	}
 	if psk != "" {
 		file, err := os.ReadFile(psk)
@@ -101,6 +103,18 @@ func run(listen, security, key, cert, psk string, noEarly bool, rtc int) error {
 	p, err := newPeer(cfg)
 	if err != nil {
 		return err
+	}
+	if share != "" {
+		at := p.sys.ListenAddrs()[0].String()
+		for _, end := range strings.Split(share, ",") {
+			a, err := multiaddr.NewMultiaddr(at + end)
+			if err != nil {
+				return err
+			}
+			if _, err := p.sys.Listen(context.Background(), a); err != nil {
+				return err
+			}
+		}
 	}
 	return drive.Run(p)
 }

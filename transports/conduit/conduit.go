@@ -198,6 +198,9 @@ type Node struct {
 	Warn func(what string, pairs ...any)
 	// Shared is where transports of this node meet. Default: each is on its own.
 	Shared *Shared
+	// Private says that the node is in a private network: nobody can tell by the first bytes of a Raw
+	// conduit what is spoken on it.
+	Private bool
 }
 
 // Member is a Transport that has to know its node. The node calls Join once, before anything else;

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/troupe-p2p/troupe/internal/bound"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // Config of the transport. The zero value works.
@@ -48,5 +49,7 @@ func Bounds() []bound.Bound {
 	return []bound.Bound{
 		{Name: "transports/tcp: bytes of one read", Cap: DefaultReadBuffer,
 			Attack: "a sender faster than the owner"},
+		{Name: "transports/tcp: connections to shared ports that have sent nothing", Cap: sockets.MaxSilent,
+			Attack: "connections to a port of TCP and WebSockets that never say what they want"},
 	}
 }

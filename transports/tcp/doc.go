@@ -11,6 +11,10 @@
 // is idle: the buffer is borrowed once the socket has something to read. Half a second to a second
 // after the last read that goroutine makes room for another one with a small stack.
 //
+// In a node whose WebSocket transport listens at the same address, the two share the port: the first byte
+// says whom a connection is for, and a connection is accepted when it has come. A remote has ten seconds
+// for it. Private networks and Windows have none of this.
+//
 // The data path is that of package transports/internal/sockets, which says what a Sink can rely on
 // beside the contract of package conduit.
 package tcp

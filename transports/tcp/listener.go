@@ -28,27 +28,29 @@ func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*listener, 
 	if err != nil {
 		return nil, fail(fault.Local, "listen on", a, err)
 	}
-	nl, o, err := sockets.ListenTCP(network, address, t.cfg.KeepAlive)
+	seat, o, err := t.ports.Listen(network, address, t.cfg.KeepAlive, sockets.Bytes)
 	if err != nil {
 		return nil, fail(o, "listen on", a, err)
 	}
-	addr, err := fromNet(nl.Addr())
+	addr, err := fromNet(seat.Addr())
 	if err != nil {
-		_ = nl.Close()
+		_ = seat.Close()
 		return nil, fail(fault.Local, "listen on", a, err)
 	}
 	l := &listener{
-		Runtime: t.rt, Transport: name, At: addr, Sink: sink, Accept: nl.AcceptTCP, Free: nl.Close,
+		Runtime: t.rt, Transport: name, At: addr, Sink: sink, Accept: seat.AcceptTCP,
+		Divert: seat.Divert, Free: seat.Close,
 	}
 	l.Took = func(nc *net.TCPConn) {
 		// A listener for one address spares each connection a copy of it.
 		var local ma.Multiaddr
-		if sockets.SameIP(nc.LocalAddr(), nl.Addr()) {
+		if sockets.SameIP(nc.LocalAddr(), seat.Addr()) {
 			local = addr
 		}
 		if c, err := t.conduit(nc, local, conduit.Inbound); err == nil { // or it is gone already
 			l.Give(c)
 		}
 	}
+	seat.Serve(l.Take, l.Broke)
 	return l, nil
 }

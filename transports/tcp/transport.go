@@ -20,13 +20,20 @@ type Transport struct {
 	rt    *actors.Runtime
 	cfg   Config
 	rests *sockets.Rests
+	ports *sockets.Ports // nil before Join
 }
 
-var _ conduit.Transport = (*Transport)(nil)
+var _ conduit.Member = (*Transport)(nil)
 
 // New makes the transport. Its goroutines are pumps of rt.
 func New(rt *actors.Runtime, cfg Config) *Transport {
 	return &Transport{rt: rt, cfg: cfg.withDefaults(), rests: sockets.NewRests(rt)}
+}
+
+// Join implements conduit.Member. A node's listeners share a port with those of its WebSocket transport.
+func (t *Transport) Join(n conduit.Node) error {
+	t.ports = sockets.PortsOf(n, t.rt)
+	return nil
 }
 
 // RawOnly implements conduit.RawOnly.

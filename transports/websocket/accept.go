@@ -20,21 +20,21 @@ import (
 // serve takes a connection that was accepted, by whomever, through its handshakes and hands it over.
 // It returns at once.
 func (l *listener) serve(nc net.Conn) {
-	s := l.t.slots.enter(l, nc)
+	s := l.t.slots.Enter(l, nc)
 	if l.Closed() { // perhaps Close was there before enter
-		l.t.slots.leave(s)
+		l.t.slots.Leave(s)
 		_ = nc.Close()
 		return
 	}
 	var c *conn
 	l.t.rt.Pump(name+" handshake "+nc.RemoteAddr().String(), func() {
-		defer l.t.slots.leave(s)
+		defer l.t.slots.Leave(s)
 		var err error
 		if c, err = l.handshake(nc); err != nil {
 			_ = nc.Close() // whose fault it is, is told to the remote only: there is nobody else yet
 			return
 		}
-		if !l.t.slots.leave(s) {
+		if !l.t.slots.Leave(s) {
 			_ = c.Reset()
 			return
 		}

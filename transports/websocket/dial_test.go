@@ -97,7 +97,7 @@ func TestCertificatesAreChecked(t *testing.T) {
 	cfg := secured(t)
 	_, others := selfSigned(t)
 	l, acc := serves(t, cfg, anyPortS)
-	port := l.nl.Addr().(*net.TCPAddr).Port
+	port := l.seat.Addr().(*net.TCPAddr).Port
 	accepted := 0
 	for _, c := range []struct {
 		name, addr string

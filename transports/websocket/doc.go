@@ -18,6 +18,8 @@
 // 1009, frames that break the protocol with 1002, and too many frames without data (pings, empty
 // messages) with 1008.
 //
+// In a node that listens for TCP, for /ws and for /wss at one address, one port serves them: see package tcp.
+//
 // The library (gorilla/websocket, which go-libp2p speaks too) makes and reads frames and checks
 // them. It never sees the socket's writing side: what it writes goes into a bounded queue, so it
 // cannot block. It starts no goroutines and is given a connection that is there, so that a panic has
@@ -44,5 +46,5 @@
 //     (RFC 8441), compression, redirects and HTTP proxies.
 //   - Behind a reverse proxy every remote has the proxy's address, and limits that count by address
 //     take all of them for one: X-Forwarded-For is not believed.
-//   - A port is for WebSockets alone: see docs/adr/0009 for what sharing one with plain TCP takes.
+//   - On Windows a port is for TCP or for WebSockets, not for both.
 package websocket

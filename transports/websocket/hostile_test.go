@@ -38,7 +38,7 @@ func serves(t *testing.T, cfg Config, at ma.Multiaddr) (*listener, *transporttes
 // knock is a stranger's TCP connection.
 func knock(t *testing.T, l *listener) net.Conn {
 	t.Helper()
-	nc, err := net.Dial("tcp", l.nl.Addr().String())
+	nc, err := net.Dial("tcp", l.seat.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,10 +174,7 @@ func TestAFloodOfHandshakesIsBounded(t *testing.T) {
 			t.Fatalf("connection %d: %v", i, err)
 		}
 	}
-	l.t.slots.mu.Lock()
-	held := len(l.t.slots.in)
-	l.t.slots.mu.Unlock()
-	if held > most {
+	if held := l.t.slots.Len(); held > most {
 		t.Errorf("%d are in their handshake, at most %d may be", held, most)
 	}
 	c, err := transporttest.Dial(t.Context(), l.t, l.Addr()) // an honest one gets in

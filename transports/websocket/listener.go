@@ -15,7 +15,7 @@ import (
 type listener struct {
 	sockets.Listener[*net.TCPConn]
 	t      *Transport
-	nl     *net.TCPListener
+	seat   *sockets.Seat
 	target target
 	tls    *tls.Config // nil: in the clear
 }
@@ -44,20 +44,25 @@ func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*listener, 
 	if err != nil {
 		return nil, fail(fault.Local, "listen on", a, err)
 	}
-	nl, o, err := sockets.ListenTCP(to.network, to.address, t.cfg.KeepAlive)
+	speech := sockets.HTTP
+	if to.secure {
+		speech = sockets.TLS
+	}
+	seat, o, err := t.ports.Listen(to.network, to.address, t.cfg.KeepAlive, speech)
 	if err != nil {
 		return nil, fail(o, "listen on", a, err)
 	}
-	addr, err := endpoint(nl.Addr(), to.suffix)
+	addr, err := endpoint(seat.Addr(), to.suffix)
 	if err != nil {
-		_ = nl.Close()
+		_ = seat.Close()
 		return nil, fail(fault.Local, "listen on", a, err)
 	}
-	l.nl, l.target = nl, to
+	l.seat, l.target = seat, to
 	l.Listener = sockets.Listener[*net.TCPConn]{
-		Runtime: t.rt, Transport: name, At: addr, Sink: sink, Accept: nl.AcceptTCP,
-		Took: func(nc *net.TCPConn) { l.serve(nc) }, Free: l.free,
+		Runtime: t.rt, Transport: name, At: addr, Sink: sink, Accept: seat.AcceptTCP,
+		Divert: seat.Divert, Took: func(nc *net.TCPConn) { l.serve(nc) }, Free: l.free,
 	}
+	seat.Serve(l.Take, l.Broke)
 	return l, nil
 }
 
@@ -69,8 +74,8 @@ func (l *listener) notRenewed(err error) {
 
 // free is called once the listener is closed.
 func (l *listener) free() error {
-	err := l.nl.Close()
-	l.t.slots.close(l)
+	err := l.seat.Close()
+	l.t.slots.Close(l)
 	return err
 }
 
@@ -78,7 +83,7 @@ func (l *listener) free() error {
 // that could be dialled. A listener for one address spares each connection a copy of it.
 func (l *listener) endpoints(nc net.Conn) (conduit.Endpoints, error) {
 	local := l.At
-	if !sockets.SameIP(nc.LocalAddr(), l.nl.Addr()) {
+	if !sockets.SameIP(nc.LocalAddr(), l.seat.Addr()) {
 		var err error
 		if local, err = endpoint(nc.LocalAddr(), l.target.suffix); err != nil {
 			return conduit.Endpoints{}, err

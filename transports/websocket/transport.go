@@ -26,15 +26,22 @@ const name = "websocket"
 type Transport struct {
 	rt    *actors.Runtime
 	cfg   Config
-	slots slots
+	slots sockets.Slots
+	ports *sockets.Ports // nil before Join
 }
 
-var _ conduit.Transport = (*Transport)(nil)
+var _ conduit.Member = (*Transport)(nil)
 
 // New makes the transport. Its goroutines are pumps of rt.
 func New(rt *actors.Runtime, cfg Config) *Transport {
 	cfg = cfg.withDefaults()
-	return &Transport{rt: rt, cfg: cfg, slots: slots{max: cfg.Handshakes}}
+	return &Transport{rt: rt, cfg: cfg, slots: sockets.Slots{Max: cfg.Handshakes}}
+}
+
+// Join implements conduit.Member. A node's listeners share a port with those of its TCP transport.
+func (t *Transport) Join(n conduit.Node) error {
+	t.ports = sockets.PortsOf(n, t.rt)
+	return nil
 }
 
 // RawOnly implements conduit.RawOnly.

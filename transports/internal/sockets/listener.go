@@ -19,15 +19,15 @@ type Listener[C net.Conn] struct {
 	At        ma.Multiaddr
 	Sink      conduit.AcceptSink
 	Accept    func() (C, error)
-	// Took gets each connection, in the pump. What it hands to Give is closed if the sink panics.
+	// Divert may take a connection, in the pump, for somebody else; nil takes none.
+	Divert func(C) bool
+	// Took gets each connection. What it hands to Give is closed if the sink panics.
 	Took func(C)
 	Free func() error // ends Accept and frees the address
 
 	mu     sync.Mutex
 	stop   chan struct{} // closed by Close
 	closed bool
-
-	fresh conduit.Raw // pump: accepted, not handed over yet
 }
 
 // Start begins to accept.
@@ -38,7 +38,7 @@ func (l *Listener[C]) Start() {
 		return
 	}
 	l.stop = make(chan struct{})
-	l.Runtime.Pump(l.pump(), l.run, l.panicked)
+	l.Runtime.Pump(l.pump(), l.run, l.Broke)
 }
 
 func (l *Listener[C]) pump() string { return l.Transport + " accept " + l.At.String() }
@@ -80,7 +80,7 @@ func (l *Listener[C]) shut() bool {
 
 func (l *Listener[C]) run() {
 	err := Accepting[C]{
-		Accept: l.Accept, Now: l.Runtime.Now, Stop: l.stop, Took: l.Took,
+		Accept: l.Accept, Now: l.Runtime.Now, Stop: l.stop, Took: l.took,
 		Degraded: func(err error) { l.Sink.Degraded(Fail(l.Transport, OriginOf(err), "accept on", l.At, err)) },
 	}.Run()
 	if err != nil {
@@ -88,11 +88,31 @@ func (l *Listener[C]) run() {
 	}
 }
 
+func (l *Listener[C]) took(nc C) {
+	if l.Divert == nil || !l.Divert(nc) {
+		l.Take(nc)
+	}
+}
+
+// Take is for who has accepted a connection, with whichever socket, of which Took shall know.
+func (l *Listener[C]) Take(nc C) {
+	if l.Closed() {
+		_ = nc.Close()
+		return
+	}
+	l.Took(nc)
+}
+
 // Give hands a connection over. It is for Took.
 func (l *Listener[C]) Give(c conduit.Raw) {
-	l.fresh = c
+	given := false
+	defer func() {
+		if !given {
+			_ = c.Close()
+		}
+	}()
 	l.Sink.Accepted(conduit.Conduit{Raw: c})
-	l.fresh = nil
+	given = true
 }
 
 // failed closes the listener and tells why, unless it was closed before.
@@ -108,14 +128,7 @@ func (l *Listener[C]) failed(err error) {
 	l.Sink.Failed(err)
 }
 
-func (l *Listener[C]) panicked(pe *actors.PanicError) {
-	if l.fresh != nil {
-		_ = l.fresh.Close()
-	}
-	l.Broke(pe)
-}
-
-// Broke closes the listener because its owner has panicked on another goroutine than the pump.
+// Broke closes the listener because its owner has panicked, on the pump or elsewhere.
 func (l *Listener[C]) Broke(pe *actors.PanicError) {
 	l.Runtime.Pump(l.pump(), func() { l.failed(pe) }, ignore)
 }
