@@ -31,7 +31,8 @@ func TestExplainTellsWhatHasHappenedWithAPeer(t *testing.T) {
 	_, err := n.Dial(bounded(t), other.ID())
 	wantError(t, err, troupe.ErrDialFailed)
 	s := storyOf(t, n, other)
-	if len(s.Happened) != 1 || s.Happened[0].What != peers.Dialled || len(s.Happened[0].Tried) != 2 || len(s.Addrs) != 2 {
+	if len(s.Happened) != 1 || s.Happened[0].What != peers.Dialled || len(s.Happened[0].Tried) != 2 || len(s.Addrs) != 2 ||
+		s.Happened[0].Err == nil {
 		t.Fatalf("%s", s)
 	}
 	fates := map[string]dialplan.Fate{}

@@ -395,6 +395,9 @@ func shortly(err error) error {
 	case err == nil, errors.Is(err, errConnected):
 		return nil
 	case errors.As(err, &all):
+		if all.Cause == nil {
+			return errAllFailed
+		}
 		return all.Cause
 	}
 	return err

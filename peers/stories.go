@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/troupe-p2p/troupe/identity"
@@ -19,6 +20,9 @@ type Stories struct {
 
 // Dialled is what the happening of a dial is called; those of connections have the names of their events.
 const Dialled = "dialled"
+
+// errAllFailed stands for a dialplan.Error whose addresses are in the report.
+var errAllFailed = errors.New("no address has answered as it should")
 
 // Note takes an event of the node, if it is about a peer.
 func (s *Stories) Note(e messages.Event) {
