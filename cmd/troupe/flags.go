@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +12,9 @@ import (
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/negotiation/pnet"
 	"github.com/troupe-p2p/troupe/transports/quic"
+	"github.com/troupe-p2p/troupe/transports/unix"
 	"github.com/troupe-p2p/troupe/transports/webrtc"
 	"github.com/troupe-p2p/troupe/transports/websocket"
 	"github.com/troupe-p2p/troupe/transports/webtransport"
@@ -55,8 +58,9 @@ func carried(c *troupe.Conn) string {
 	return c.Security + ", " + c.Muxer
 }
 
-// parseTarget reads the MULTIADDR of a command that dials it with the security protocols of a flag.
-func parseTarget(addr, security string) (ma.Multiaddr, identity.ID, error) {
+// parseTarget reads the MULTIADDR of a command that dials it with the security protocols and the private
+// network of flags.
+func parseTarget(addr, security, psk string) (ma.Multiaddr, identity.ID, error) {
 	a, err := addrs.ParseString(addr)
 	var peer identity.ID
 	if err == nil {
@@ -69,6 +73,9 @@ func parseTarget(addr, security string) (ma.Multiaddr, identity.ID, error) {
 		return nil, "", fmt.Errorf("MULTIADDR %q: says who, but not where", addr)
 	case security != "" && slices.Contains(ownSecurity, addrs.Transport(a)):
 		return nil, "", fmt.Errorf("--security: %s has one of its own", addrs.Transport(a))
+	}
+	if err := inNetwork(a, psk); err != nil {
+		return nil, "", fmt.Errorf("MULTIADDR %q: %w", addr, err)
 	}
 	return a, peer, nil
 }
@@ -98,12 +105,32 @@ func parseSecurity(s string) ([]troupe.Security, error) {
 	return out, nil
 }
 
-// transports are what every command speaks. A certificate is for listening on /wss.
-func transports(cert, key string) []troupe.Transport {
-	return []troupe.Transport{
-		troupe.TCP, quic.Config{}.Transport, webtransport.Config{}.Transport, webrtc.Config{}.Transport,
-		websocket.Config{CertFile: cert, KeyFile: key}.Transport,
+const pskHelp = "`FILE` with the pre-shared key of a private network, a swarm.key as Kubo has it; no QUIC and no WebRTC then"
+
+// setNetwork gives a node the transports that every command speaks, and puts it into the private network of a
+// key file, unless that is "". ws is for WebSockets.
+func setNetwork(cfg *troupe.Config, psk string, ws websocket.Config) error {
+	cfg.Transports = []troupe.Transport{troupe.TCP, ws.Transport, unix.Config{}.Transport}
+	if psk == "" {
+		cfg.Transports = append(cfg.Transports, quic.Config{}.Transport, webtransport.Config{}.Transport, webrtc.Config{}.Transport)
+		return nil
 	}
+	file, err := os.ReadFile(psk)
+	if err == nil {
+		cfg.PrivateNetwork, err = pnet.ParseKey(file)
+	}
+	if err != nil {
+		return fmt.Errorf("--psk %q: %w", psk, err)
+	}
+	return nil
+}
+
+// inNetwork says whether an address can be had with the key of a private network, if there is one.
+func inNetwork(a ma.Multiaddr, psk string) error {
+	if psk != "" && slices.Contains(ownSecurity, addrs.Transport(a)) {
+		return fmt.Errorf("a private network goes over TCP, WebSockets and Unix sockets, not over %s", addrs.Transport(a))
+	}
+	return nil
 }
 
 // parseAddrs reads the multiaddrs of a flag.

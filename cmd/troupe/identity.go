@@ -99,11 +99,16 @@ func readKey(path string, notes io.Writer) (identity.PrivateKey, error) {
 	return k, nil
 }
 
-// createKey writes an identity file that does not exist yet, whole or not at all: another program
-// that looks at the same time sees either nothing or all of it, and of two that write one gets
-// fs.ErrExist. Folders that are missing are made for the user alone.
-func createKey(path string, k identity.PrivateKey) (err error) {
-	fault := func(err error) error { return fmt.Errorf("local: identity file %s: %w", path, reason(err)) }
+// createKey writes an identity file that does not exist yet.
+func createKey(path string, k identity.PrivateKey) error {
+	return createSecret("identity file", path, identity.MarshalPrivateKey(k))
+}
+
+// createSecret writes a file that does not exist yet, whole or not at all: another program that looks at
+// the same time sees either nothing or all of it, and of two that write one gets fs.ErrExist. It is for
+// the user alone, as are folders that are missing.
+func createSecret(what, path string, content []byte) error {
+	fault := func(err error) error { return fmt.Errorf("local: %s %s: %w", what, path, reason(err)) }
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fault(err)
@@ -113,7 +118,7 @@ func createKey(path string, k identity.PrivateKey) (err error) {
 		return fault(err)
 	}
 	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(identity.MarshalPrivateKey(k))
+	_, err = tmp.Write(content)
 	err = errors.Join(err, tmp.Sync(), tmp.Close())
 	if err != nil {
 		return fault(err)
@@ -124,7 +129,7 @@ func createKey(path string, k identity.PrivateKey) (err error) {
 	} else if err != nil {
 		// Some file systems have no links. This may leave a part of a key after a crash,
 		// and still replaces nothing.
-		if err := writeNew(path, identity.MarshalPrivateKey(k)); err != nil {
+		if err := writeNew(path, content); err != nil {
 			return fault(err)
 		}
 	}

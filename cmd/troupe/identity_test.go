@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/negotiation/pnet"
 )
 
 // sealed tells whether files have permissions here that mean something.
@@ -243,6 +244,32 @@ func TestKeyNewMakesAllFourTypes(t *testing.T) {
 			t.Errorf("%s: id says %q, want the same as key new", name, shown)
 		}
 	}
+}
+
+func TestKeyPSKMakesAKeyOfItsOwnForTheUserAlone(t *testing.T) {
+	dir := t.TempDir()
+	seen := map[string]bool{}
+	for _, name := range []string{"one", "two"} {
+		path := filepath.Join(dir, name)
+		code, out, errs := call("key", "psk", "--json", path)
+		var l pskLine
+		if err := json.Unmarshal([]byte(out), &l); err != nil || code != exitDone {
+			t.Fatalf("exit %d, %v, %q", code, err, errs)
+		}
+		k, err := pnet.ParseKey(contents(t, path))
+		if err != nil || k.String() != l.Fingerprint || l.File != path || seen[l.Fingerprint] {
+			t.Errorf("it says %+v: %v", l, err)
+		}
+		seen[l.Fingerprint] = true
+		if i, err := os.Stat(path); err != nil || i.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
+			t.Errorf("mode %v, %v", i.Mode(), err)
+		}
+		code, out, errs = call("key", "psk", path)
+		if code != exitFailed || out != "" || errs != "troupe key psk: local: "+path+" exists and stays as it is\n" {
+			t.Errorf("again: exit %d, %q", code, errs)
+		}
+	}
+	only(t, dir, "one", "two")
 }
 
 func TestIDForPeople(t *testing.T) {

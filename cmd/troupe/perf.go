@@ -17,6 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -28,7 +29,7 @@ type perfFlags struct {
 	serverAddress    string
 	transport        string
 	upload, download uint64
-	security         string
+	security, psk    string
 	timeout          time.Duration
 	json             bool
 }
@@ -79,6 +80,7 @@ one, and a server whose identity is the one that everybody knows. --run-server i
 	fs.StringVar(&f.serverAddress, "server-address", "", "`HOST:PORT` of a --run-server (default for --run-server "+defaultPerfAddress+")")
 	fs.StringVar(&f.transport, "transport", "tcp", "`TRANSPORT` to --server-address: tcp or quic-v1")
 	fs.StringVar(&f.security, "security", "", "security `PROTOCOLS`, the preferred first (default noise,tls)")
+	fs.StringVar(&f.psk, "psk", "", pskHelp)
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "`TIME` to wait for the connection")
 	fs.BoolVar(&f.json, "json", false, "print lines of JSON, also for a MULTIADDR")
 	return cmd
@@ -97,6 +99,8 @@ func (f perfFlags) plan(args []string) (*perfRun, error) {
 		return nil, fmt.Errorf("--transport %q: there are tcp and quic-v1", f.transport)
 	case f.transport == quicTransport && f.security != "":
 		return nil, errors.New("--security: " + quicTransport + " has one of its own")
+	case f.transport == quicTransport && f.psk != "":
+		return nil, errors.New("--psk: a private network does not go over " + quicTransport)
 	case f.timeout <= 0:
 		return nil, fmt.Errorf("--timeout %v: wanted is more than 0", f.timeout)
 	case f.runServer && (f.upload > 0 || f.download > 0):
@@ -111,15 +115,17 @@ func (f perfFlags) plan(args []string) (*perfRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.cfg.DialTimeout, p.cfg.Transports = f.timeout, transports("", "")
-	p.cfg.Security, err = parseSecurity(f.security)
-	return p, err
+	p.cfg.DialTimeout = f.timeout
+	if p.cfg.Security, err = parseSecurity(f.security); err != nil {
+		return nil, err
+	}
+	return p, setNetwork(&p.cfg, f.psk, websocket.Config{})
 }
 
 // toAnybody is the form for people.
 func (p *perfRun) toAnybody(addr string) error {
 	var err error
-	p.addr, p.peer, err = parseTarget(addr, p.security)
+	p.addr, p.peer, err = parseTarget(addr, p.security, p.psk)
 	switch {
 	case err != nil:
 		return err

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/troupe-p2p/troupe/transports/websocket"
 )
 
 // pingFlags are the flags of ping.
@@ -16,7 +18,7 @@ type pingFlags struct {
 	count             int
 	interval, timeout time.Duration
 	identity          string
-	security          string
+	security, psk     string
 	lateMuxer, json   bool
 }
 
@@ -74,6 +76,7 @@ func newPing() *cobra.Command {
 	fs.DurationVar(&f.interval, "interval", time.Second, "`TIME` from one ping to the next")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "`TIME` to wait for the connection and for each answer")
 	fs.StringVar(&f.identity, "identity", "", "identity `FILE` to ping as, made if it is not there (default: an identity for this time only)")
+	fs.StringVar(&f.psk, "psk", "", pskHelp)
 	fs.StringVar(&f.security, "security", "", "security `PROTOCOLS`, the preferred first (default noise,tls)")
 	fs.BoolVar(&f.lateMuxer, "no-early-muxer", false, "leave the muxer out of the security handshake")
 	fs.BoolVar(&f.json, "json", false, "print lines of JSON")
@@ -83,7 +86,7 @@ func newPing() *cobra.Command {
 func (f pingFlags) plan(addr string) (*pinger, error) {
 	p := &pinger{pingFlags: f}
 	var err error
-	p.addr, p.peer, err = parseTarget(addr, f.security)
+	p.addr, p.peer, err = parseTarget(addr, f.security, f.psk)
 	switch {
 	case err != nil:
 		return nil, err
@@ -94,8 +97,9 @@ func (f pingFlags) plan(addr string) (*pinger, error) {
 	case f.timeout <= 0:
 		return nil, fmt.Errorf("--timeout %v: wanted is more than 0", f.timeout)
 	}
-	p.cfg.Security, err = parseSecurity(f.security)
 	p.cfg.NoEarlyMuxer, p.cfg.DialTimeout = f.lateMuxer, f.timeout
-	p.cfg.Transports = transports("", "")
-	return p, err
+	if p.cfg.Security, err = parseSecurity(f.security); err != nil {
+		return nil, err
+	}
+	return p, setNetwork(&p.cfg, f.psk, websocket.Config{})
 }

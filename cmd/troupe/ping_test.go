@@ -5,6 +5,7 @@ package main
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -144,6 +145,40 @@ func TestPingOverAWebSocket(t *testing.T) {
 	if code != exitFailed || len(out) != 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "no/file") {
 		t.Errorf("without a certificate: exit %d, %q, %q", code, out, errs)
 	}
+}
+
+func TestPingOverAUnixSocket(t *testing.T) {
+	n := upWith(t, t.TempDir(), "up", "--json", "--ephemeral", "--listen", "/unix"+filepath.Join(t.TempDir(), "s"))
+	code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1")
+	if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 || e.str("transport") != "unix" {
+		t.Errorf("exit %d, %q, %s", code, out, errs)
+	}
+}
+
+func TestPingInAPrivateNetwork(t *testing.T) {
+	dir := t.TempDir()
+	ours, theirs := pskFile(t, dir, "ours"), pskFile(t, dir, "theirs")
+	for _, at := range []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0/ws", "/unix" + filepath.Join(dir, "s")} {
+		n := upWith(t, t.TempDir(), "up", "--json", "--ephemeral", "--psk", ours, "--listen", at)
+		code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1", "--psk", ours)
+		if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 {
+			t.Errorf("%s: exit %d, %q, %s", at, code, out, errs)
+		}
+		code, _, errs = finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1", "--psk", theirs)
+		if code != exitFailed || !strings.Contains(errs, "pre-shared key") {
+			t.Errorf("%s, with another key: exit %d, %s", at, code, errs)
+		}
+		n.stop(t, syscall.SIGTERM)
+	}
+}
+
+func pskFile(t *testing.T, dir, name string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if code, _, errs := call("key", "psk", path); code != exitDone {
+		t.Fatal(errs)
+	}
+	return path
 }
 
 func TestPingOverWebTransport(t *testing.T) {

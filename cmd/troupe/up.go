@@ -14,6 +14,7 @@ import (
 	"github.com/troupe-p2p/troupe"
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/inspect"
+	"github.com/troupe-p2p/troupe/transports/websocket"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -21,7 +22,7 @@ import (
 // upFlags are the flags of up as they were given.
 type upFlags struct {
 	listen, announce, noAnnounce []string
-	cert, certKey                string
+	cert, certKey, psk           string
 	identity                     string
 	ephemeral                    bool
 	inspect, inspectToken        string
@@ -70,6 +71,7 @@ func newUp() *cobra.Command {
 	fs.StringArrayVar(&f.listen, "listen", nil, "`MULTIADDR` to listen on; may be repeated (default /ip4/0.0.0.0/tcp/0)")
 	fs.StringVar(&f.cert, "cert", "", "`FILE` with the certificate to listen on /tls/ws with, read again when it changes")
 	fs.StringVar(&f.certKey, "cert-key", "", "`FILE` with its key (default: that of --cert)")
+	fs.StringVar(&f.psk, "psk", "", pskHelp)
 	fs.StringVar(&f.identity, "identity", "", identityHelp)
 	fs.BoolVar(&f.ephemeral, "ephemeral", false, "use an identity that is gone with the process")
 	fs.StringVar(&f.inspect, "inspect", "", "show the tree and metrics over HTTP at `HOST:PORT`; troupe tree looks at 127.0.0.1:4002 first")
@@ -94,7 +96,9 @@ func (f upFlags) plan() (*upPlan, error) {
 	if f.cert == "" && f.certKey != "" {
 		return nil, fmt.Errorf("--cert-key is of no use without --cert")
 	}
-	p.cfg.Transports = transports(f.cert, f.certKey)
+	if err := setNetwork(&p.cfg, f.psk, websocket.Config{CertFile: f.cert, KeyFile: f.certKey}); err != nil {
+		return nil, err
+	}
 	if len(f.listen) == 0 {
 		f.listen = []string{"/ip4/0.0.0.0/tcp/0"}
 	}
@@ -105,6 +109,9 @@ func (f upFlags) plan() (*upPlan, error) {
 	for i, a := range p.at {
 		if addrs.Transport(a) == "wss" && f.cert == "" {
 			return nil, fmt.Errorf("--listen %q: needs --cert", f.listen[i])
+		}
+		if err := inNetwork(a, f.psk); err != nil {
+			return nil, fmt.Errorf("--listen %q: %w", f.listen[i], err)
 		}
 	}
 	if _, err = parseAddrs("announce", f.announce); err != nil {

@@ -29,7 +29,10 @@ func atHome(t *testing.T) string {
 }
 
 func TestWrongUsageIsOneLineAndExit2(t *testing.T) {
-	atHome(t)
+	psk := filepath.Join(atHome(t), "psk")
+	if code, _, errs := call("key", "psk", psk); code != exitDone {
+		t.Fatal(errs)
+	}
 	for _, c := range []struct{ args, want string }{
 		{"", `troupe: no command given; see troupe --help`},
 		{"fly", `troupe: there is no command "fly"; see troupe --help`},
@@ -43,6 +46,11 @@ func TestWrongUsageIsOneLineAndExit2(t *testing.T) {
 		{"up --announce x", `troupe up: --announce "x": `},
 		{"up --no-announce /ip4", `troupe up: --no-announce "/ip4": `},
 		{"up --listen /ip4/127.0.0.1/tcp/0/wss", `troupe up: --listen "/ip4/127.0.0.1/tcp/0/wss": needs --cert; `},
+		{"up --psk no/file", `troupe up: --psk "no/file": open no/file: `},
+		{"up --psk usage_test.go", `troupe up: --psk "usage_test.go": `},
+		{"up --psk PSK --listen /ip4/127.0.0.1/udp/0/quic-v1", `troupe up: --listen "/ip4/127.0.0.1/udp/0/quic-v1": a private network goes over TCP, `},
+		{"ping --psk PSK /ip4/127.0.0.1/udp/1/quic-v1", `troupe ping: MULTIADDR "/ip4/127.0.0.1/udp/1/quic-v1": a private network goes over TCP, `},
+		{"perf --psk PSK --transport quic-v1 --server-address 127.0.0.1:1", `troupe perf: --psk: a private network does not go over quic-v1; `},
 		{"up --cert-key f", `troupe up: --cert-key is of no use without --cert; `},
 		{"up --identity f --ephemeral", `troupe up: --identity and --ephemeral exclude each other; `},
 		{"up --identity=", `troupe up: --identity is empty; `},
@@ -80,13 +88,14 @@ func TestWrongUsageIsOneLineAndExit2(t *testing.T) {
 		{"key", `troupe key: no command given; see troupe key --help`},
 		{"key old", `troupe key: there is no command "old"; see troupe key --help`},
 		{"key new", `troupe key new: no FILE given; see troupe key new --help`},
+		{"key psk", `troupe key psk: no FILE given; see troupe key psk --help`},
 		{"key new f --type dsa", `troupe key new: --type "dsa": wanted is ed25519, secp256k1, ecdsa or rsa; `},
 		{"tree --inspect 127.0.0.1:4002", `troupe tree: --inspect "127.0.0.1:4002": wanted is a URL like http://127.0.0.1:4002; `},
 		{"tree --inspect ftp://127.0.0.1", `troupe tree: --inspect "ftp://127.0.0.1": wanted is a URL`},
 		{"tree oak", `troupe tree: "oak" is one word too many; `},
 		{"version 2", `troupe version: "2" is one word too many; `},
 	} {
-		code, out, errs := call(strings.Fields(c.args)...)
+		code, out, errs := call(strings.Fields(strings.ReplaceAll(c.args, "PSK", psk))...)
 		if code != exitUsage || out != "" {
 			t.Errorf("troupe %s: exit %d, stdout %q", c.args, code, out)
 		}
