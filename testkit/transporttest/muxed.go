@@ -104,7 +104,7 @@ func (p *muxedTest) code(c uint32) uint32 {
 }
 
 // sendStream writes all of p. s is the sender's sink.
-func sendStream(t *testing.T, c conduit.MuxedStream, s *StreamSink, p []byte) {
+func sendStream(t testing.TB, c conduit.MuxedStream, s *StreamSink, p []byte) {
 	t.Helper()
 	for len(p) > 0 {
 		woken := 0

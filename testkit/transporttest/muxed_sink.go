@@ -109,6 +109,21 @@ func (m *MuxedSink) check(t *testing.T) {
 	}
 }
 
+// EndSink is a MuxedSink whose end can be waited for beside something else.
+type EndSink struct {
+	MuxedSink
+	How chan Ending // of one place
+}
+
+// NewEndSink is for Bind.
+func NewEndSink() *EndSink { return &EndSink{How: make(chan Ending, 1)} }
+
+// Ended implements conduit.MuxedSink.
+func (e *EndSink) Ended(code uint32, remote bool, err error) {
+	e.MuxedSink.Ended(code, remote, err)
+	e.How <- Ending{code, remote, err}
+}
+
 // StreamSink records what a stream does.
 type StreamSink struct {
 	board
@@ -215,7 +230,7 @@ func (s *StreamSink) waitClosed(t *testing.T) []byte {
 	return got
 }
 
-func (s *StreamSink) check(t *testing.T) {
+func (s *StreamSink) check(t testing.TB) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -100,6 +100,17 @@ func Run(t *testing.T, s Subject) {
 	t.Run("raw", func(t *testing.T) { Raw(t, s.rawPair) })
 }
 
+// RunIP is Run on the loopback address of IPv4, and then on that of IPv6: at is what follows them, such
+// as "/udp/0/quic-v1".
+func RunIP(t *testing.T, s Subject, at string) {
+	for _, loopback := range []string{"/ip4/127.0.0.1", "/ip6/::1"} {
+		t.Run(loopback[1:4], func(t *testing.T) {
+			s.Listen = ma.StringCast(loopback + at)
+			Run(t, s)
+		})
+	}
+}
+
 // node makes the transport of the n-th node.
 func (s *Subject) node(t testing.TB, rt *actors.Runtime, n byte) conduit.Transport {
 	return s.New(t, rt, Key(n))
@@ -115,12 +126,7 @@ func (s *Subject) pair(t *testing.T) (a, b conduit.Conduit) {
 // connect makes a connection from one node to another.
 func (s *Subject) connect(t *testing.T, from, to conduit.Transport) (a, b conduit.Conduit) {
 	t.Helper()
-	l, acc := listen(t, to, s.Listen)
-	a, err := Dial(t.Context(), from, l.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b = acc.Next(t, 0)
+	a, b, l := Connect(t, from, to, s.Listen)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +155,15 @@ func Key(n byte) identity.PrivateKey {
 		panic(err)
 	}
 	return k
+}
+
+// ID is what Key(n) proves.
+func ID(n byte) identity.ID {
+	id, err := identity.IDFromKey(Key(n).Public())
+	if err != nil {
+		panic(err)
+	}
+	return id
 }
 
 // ones is a random source that is none.

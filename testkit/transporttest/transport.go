@@ -5,10 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-
-	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Acceptor records what a listener does.
@@ -64,40 +61,6 @@ func (a *Acceptor) Counts() (accepted, failed, degraded int) {
 	return len(a.conns), len(a.failed), len(a.degraded)
 }
 
-type dialed struct {
-	c   conduit.Conduit
-	err error
-}
-
-// Dial dials for whoever is there and waits for the outcome.
-func Dial(ctx context.Context, tr conduit.Transport, a ma.Multiaddr) (conduit.Conduit, error) {
-	return DialPeer(ctx, tr, a, "")
-}
-
-// DialPeer dials for one peer and waits for the outcome.
-func DialPeer(ctx context.Context, tr conduit.Transport, a ma.Multiaddr, peer identity.ID) (conduit.Conduit, error) {
-	got := make(chan dialed, 2)
-	tr.Dial(ctx, a, peer, func(c conduit.Conduit, err error) { got <- dialed{c, err} })
-	d := <-got
-	return d.c, d.err
-}
-
-// Pair connects a transport to itself, once.
-func Pair(t testing.TB, tr conduit.Transport, listen ma.Multiaddr) (dialler, listener conduit.Conduit) {
-	t.Helper()
-	acc := &Acceptor{}
-	l, err := tr.Listen(listen, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	c, err := Dial(t.Context(), tr, l.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, acc.Next(t, 0)
-}
-
 // transport tests the promises of conduit.Transport and conduit.Listener.
 func transport(t *testing.T, s Subject, muxed bool) {
 	type test struct {
@@ -127,19 +90,8 @@ func transport(t *testing.T, s Subject, muxed bool) {
 	}
 }
 
-func listen(t *testing.T, tr conduit.Transport, a ma.Multiaddr) (conduit.Listener, *Acceptor) {
-	t.Helper()
-	acc := &Acceptor{}
-	l, err := tr.Listen(a, acc)
-	if err != nil {
-		t.Fatalf("listen on %s: %v", a, err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	return l, acc
-}
-
 func trAddresses(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, _ := listen(t, tr, s.Listen)
+	l, _ := Listen(t, tr, s.Listen)
 	if !tr.CanListen(s.Listen) || !tr.CanDial(l.Addr()) {
 		t.Error("it does not know its own addresses")
 	}
@@ -172,7 +124,7 @@ func trMeet(t *testing.T, s *Subject, tr conduit.Transport) {
 }
 
 func trRebind(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Listen)
+	l, acc := Listen(t, tr, s.Listen)
 	type couple struct{ a, b conduit.Conduit }
 	var all []couple
 	for i := range 50 {
@@ -199,14 +151,14 @@ func trRebind(t *testing.T, s *Subject, tr conduit.Transport) {
 }
 
 func trTaken(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, _ := listen(t, tr, s.Listen)
+	l, _ := Listen(t, tr, s.Listen)
 	if _, err := tr.Listen(l.Addr(), &Acceptor{}); err == nil {
 		t.Error("two listeners on one address")
 	}
 }
 
 func trCloseSpares(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Listen)
+	l, acc := Listen(t, tr, s.Listen)
 	a, err := Dial(t.Context(), tr, l.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -249,7 +201,7 @@ func alive(t *testing.T, a, b conduit.Conduit) {
 }
 
 func trCloseQuiet(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Listen)
+	l, acc := Listen(t, tr, s.Listen)
 	for range 3 {
 		if err := l.Close(); err != nil {
 			t.Errorf("Close: %v", err)
@@ -264,7 +216,7 @@ func trCloseQuiet(t *testing.T, s *Subject, tr conduit.Transport) {
 }
 
 func trRefused(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, _ := listen(t, tr, s.Listen)
+	l, _ := Listen(t, tr, s.Listen)
 	_ = l.Close()
 	_, err := Dial(t.Context(), tr, l.Addr())
 	if err == nil || !s.Refused(err) {
@@ -273,7 +225,7 @@ func trRefused(t *testing.T, s *Subject, tr conduit.Transport) {
 }
 
 func trCancelled(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Listen)
+	l, acc := Listen(t, tr, s.Listen)
 	why := errors.New("another dial won")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
@@ -287,7 +239,7 @@ func trCancelled(t *testing.T, s *Subject, tr conduit.Transport) {
 }
 
 func trLater(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Listen)
+	l, acc := Listen(t, tr, s.Listen)
 	returned := make(chan struct{})
 	got := make(chan dialed, 1)
 	tr.Dial(t.Context(), l.Addr(), "", func(c conduit.Conduit, err error) {
@@ -305,7 +257,7 @@ func trLater(t *testing.T, s *Subject, tr conduit.Transport) {
 
 // trChurn leaves the counting to Runtime.
 func trChurn(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Listen)
+	l, acc := Listen(t, tr, s.Listen)
 	const rounds, atOnce = 1000, 16
 	slots := make(chan struct{}, atOnce)
 	var errs board

@@ -24,7 +24,7 @@ func trPanicAccept(t *testing.T, s *Subject, tr conduit.Transport) {
 	if err := acc.WaitFailed(t); !isPanic(err, errBug) {
 		t.Errorf("Failed(%v)", err)
 	}
-	again, _ := listen(t, tr, l.Addr())
+	again, _ := Listen(t, tr, l.Addr())
 	_ = again.Close()
 	if err := l.Close(); err != nil {
 		t.Errorf("Close after Failed: %v", err)
@@ -33,7 +33,7 @@ func trPanicAccept(t *testing.T, s *Subject, tr conduit.Transport) {
 
 // trPanicDial: done is called once, and the connection is closed.
 func trPanicDial(t *testing.T, s *Subject, tr conduit.Transport) {
-	l, acc := listen(t, tr, s.Listen)
+	l, acc := Listen(t, tr, s.Listen)
 	calls := make(chan struct{}, 2)
 	tr.Dial(t.Context(), l.Addr(), "", func(conduit.Conduit, error) {
 		calls <- struct{}{}

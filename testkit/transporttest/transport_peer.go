@@ -16,7 +16,7 @@ const closeLimit = time.Second
 func trCloseStuck(t *testing.T, s *Subject, tr conduit.Transport) {
 	var took time.Duration
 	for range 3 {
-		l, acc := listen(t, tr, s.Listen)
+		l, acc := Listen(t, tr, s.Listen)
 		var ends []func()
 		for i := range 5 {
 			a, err := Dial(t.Context(), tr, l.Addr())
@@ -81,7 +81,7 @@ func stuff(t *testing.T, c conduit.Conduit, held int) func() {
 // itself, and the dial for the right peer is not harmed.
 func trWrongPeer(t *testing.T, s *Subject, tr conduit.Transport) {
 	rt := Runtime(t)
-	l, acc := listen(t, s.node(t, rt, 2), s.Listen)
+	l, acc := Listen(t, s.node(t, rt, 2), s.Listen)
 	id := func(n byte) identity.ID {
 		p, err := identity.IDFromKey(Key(n).Public())
 		if err != nil {
