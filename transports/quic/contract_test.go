@@ -26,21 +26,16 @@ func testConfig(key identity.PrivateKey) Config {
 }
 
 func TestTransportKeepsTheContract(t *testing.T) {
-	for _, listen := range []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip6/::1/udp/0/quic-v1"} {
-		t.Run(listen[1:4], func(t *testing.T) {
-			transporttest.Run(t, transporttest.Subject{
-				New: func(_ testing.TB, rt *actors.Runtime, key identity.PrivateKey) conduit.Transport {
-					return New(rt, testConfig(key))
-				},
-				Listen:     ma.StringCast(listen),
-				Foreign:    foreign(),
-				WrongPeer:  func(err error) bool { return errors.Is(err, identity.ErrMismatch) },
-				Break:      func(_ testing.TB, c conduit.Conduit) { _ = c.Muxed.(*conn).UDP().Close() },
-				Held:       256<<10 + 2*DefaultSendBuffer + quicstack.MaxDirect + DefaultReadBuffer,
-				MaxStreams: 16,
-			})
-		})
-	}
+	transporttest.RunIP(t, transporttest.Subject{
+		New: func(_ testing.TB, rt *actors.Runtime, key identity.PrivateKey) conduit.Transport {
+			return New(rt, testConfig(key))
+		},
+		Foreign:    foreign(),
+		WrongPeer:  func(err error) bool { return errors.Is(err, identity.ErrMismatch) },
+		Break:      func(_ testing.TB, c conduit.Conduit) { _ = c.Muxed.(*conn).UDP().Close() },
+		Held:       256<<10 + 2*DefaultSendBuffer + quicstack.MaxDirect + DefaultReadBuffer,
+		MaxStreams: 16,
+	}, "/udp/0/quic-v1")
 }
 
 type conn = quicstack.Conn
@@ -48,32 +43,14 @@ type conn = quicstack.Conn
 // pair is two ends of a connection between the first node and the second.
 func pair(t *testing.T, tune func(*Config)) (dialler, acceptor *conn) {
 	t.Helper()
-	return pairOf(t, tune, new([]*Transport))
+	rt := transporttest.Runtime(t)
+	return transporttest.Ends[*conn](t, node(rt, 1, tune), node(rt, 2, tune), anyPort)
 }
 
-// pairOf tells the transports too, the acceptor's first.
-func pairOf(t *testing.T, tune func(*Config), of *[]*Transport) (dialler, acceptor *conn) {
-	t.Helper()
-	rt := transporttest.Runtime(t)
-	node := func(n byte) *Transport {
-		cfg := testConfig(transporttest.Key(n))
-		tune(&cfg)
-		*of = append(*of, New(rt, cfg))
-		return (*of)[len(*of)-1]
-	}
-	acc := &transporttest.Acceptor{}
-	l, err := node(2).Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	c, err := transporttest.Dial(t.Context(), node(1), l.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b := c.Muxed.(*conn), acc.Next(t, 0).Muxed.(*conn)
-	t.Cleanup(func() { c.Abandon(); _ = b.Close(0, "") })
-	return a, b
+func node(rt *actors.Runtime, n byte, tune func(*Config)) *Transport {
+	cfg := testConfig(transporttest.Key(n))
+	tune(&cfg)
+	return New(rt, cfg)
 }
 
 func same(*Config) {}

@@ -22,8 +22,8 @@ import (
 // A remote that opens streams and resets them costs us what no limit of streams sees.
 func TestResetsInAStormEndTheConnection(t *testing.T) {
 	a, b := pair(t, same)
-	s := &ended{how: make(chan ending, 1)}
-	s.OnAccepted = func(st conduit.MuxedStream) { st.Bind(&writer{}, 1) }
+	s := transporttest.NewEndSink()
+	s.OnAccepted = func(st conduit.MuxedStream) { transporttest.NewStreamWriter(st) }
 	b.Bind(s)
 	sent := 0
 	for range 100 * quicstack.ResetBurst {
@@ -38,9 +38,9 @@ func TestResetsInAStormEndTheConnection(t *testing.T) {
 		qs.CancelRead(3)
 		sent++
 	}
-	e := <-s.how
+	e := <-s.How
 	var qe *Error
-	if e.code != quicstack.RateLimited || e.remote || !errors.Is(e.err, ErrResets) || !errors.As(e.err, &qe) || qe.Origin != fault.Limit {
+	if e.Code != quicstack.RateLimited || e.Remote || !errors.Is(e.Err, ErrResets) || !errors.As(e.Err, &qe) || qe.Origin != fault.Limit {
 		t.Errorf("after %d streams: %+v", sent, e)
 	}
 	var ae *quicgo.ApplicationError
@@ -55,10 +55,11 @@ func TestResetsInAStormEndTheConnection(t *testing.T) {
 func TestWindowsShareTheirGrowth(t *testing.T) {
 	for _, growth := range []int{1, 1 << 20} {
 		t.Run(fmt.Sprint(growth), func(t *testing.T) { // each settles before the next counts buffers
-			var at []*Transport
-			a, b := pairOf(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.Growth = 4<<20, 8<<20, growth }, &at)
-			grown := at[0].stack.Grown
-			moves(t, a, b, 32<<20)
+			rt, tune := transporttest.Runtime(t), func(c *Config) { c.StreamWindow, c.ConnWindow, c.Growth = 4<<20, 8<<20, growth }
+			to := node(rt, 2, tune)
+			a, b := transporttest.Ends[*conn](t, node(rt, 1, tune), to, anyPort)
+			grown := to.stack.Grown
+			transporttest.Carry(t, a, b, make([]byte, 32<<20))
 			if n := grown(); (n > 0) != (growth > 1) || n > growth {
 				t.Errorf("windows grew by %d", n)
 			}
@@ -68,47 +69,10 @@ func TestWindowsShareTheirGrowth(t *testing.T) {
 	}
 }
 
-// moves has all bytes read at the other end.
-func moves(t *testing.T, a, b *conn, bytes int) {
-	t.Helper()
-	sink := &transporttest.MuxedSink{}
-	opened := make(chan conduit.MuxedStream, 1)
-	sink.OnAccepted = func(s conduit.MuxedStream) { opened <- s }
-	b.Bind(sink)
-	s, err := a.OpenStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &writer{again: make(chan struct{}, 1)}
-	s.Bind(w, 1)
-	var r *transporttest.Counter
-	p := make([]byte, 64<<10)
-	for left := bytes; left > 0; {
-		n, err := s.TryWrite(p[:min(len(p), left)])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if left -= n; r == nil {
-			theirs := <-opened
-			r = transporttest.NewCounter(theirs, bytes)
-			theirs.Bind(r, 2)
-		}
-		if n == 0 {
-			<-w.again
-		}
-	}
-	<-r.Done
-}
-
 // Nothing that comes from nowhere costs more than it costs to send, and who is honest still gets in.
 func TestGarbageIsAnsweredWithLessThanItIs(t *testing.T) {
 	tr := New(transporttest.Runtime(t), testConfig(transporttest.Key(1)))
-	acc := &transporttest.Acceptor{}
-	l, err := tr.Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
+	l, acc := transporttest.Listen(t, tr, anyPort)
 	nc, err := net.DialUDP("udp4", nil, l.(*quicstack.Listener).UDP().LocalAddr().(*net.UDPAddr))
 	if err != nil {
 		t.Fatal(err)
@@ -163,11 +127,7 @@ func TestGarbageIsAnsweredWithLessThanItIs(t *testing.T) {
 // The multiaddr says quic-v1.
 func TestVersionTwoIsNotSpoken(t *testing.T) {
 	tr := New(transporttest.Runtime(t), testConfig(transporttest.Key(1)))
-	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
+	l, _ := transporttest.Listen(t, tr, anyPort)
 	pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -186,22 +146,10 @@ func TestVersionTwoIsNotSpoken(t *testing.T) {
 // A node that crashed and is back does not leave its remotes to find out by a timeout.
 func TestARestartEndsTheConnectionsOfBefore(t *testing.T) {
 	rt := transporttest.Runtime(t)
-	patient := func(n byte) *Transport {
-		cfg := testConfig(transporttest.Key(n))
-		cfg.IdleTimeout = time.Hour
-		return New(rt, cfg)
-	}
-	acc := &transporttest.Acceptor{}
-	l, err := patient(1).Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := transporttest.Dial(t.Context(), patient(2), l.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	patient := func(n byte) *Transport { return node(rt, n, func(c *Config) { c.IdleTimeout = time.Hour }) }
+	c, _, l := transporttest.Connect(t, patient(2), patient(1), anyPort)
 	defer c.Abandon()
-	s := &ended{how: make(chan ending, 1)}
+	s := transporttest.NewEndSink()
 	c.Muxed.Bind(s)
 	<-c.Muxed.(*conn).Confirmed()             // before that it would go on with its handshake, which no reset ends
 	_ = l.(*quicstack.Listener).UDP().Close() // says nothing to anybody
@@ -217,7 +165,7 @@ func TestARestartEndsTheConnectionsOfBefore(t *testing.T) {
 	if _, err := st.TryWrite(make([]byte, 512)); err != nil {
 		t.Fatal(err)
 	}
-	if e := <-s.how; !strings.Contains(e.err.Error(), "quic: remote: ") || !strings.Contains(e.err.Error(), "stateless reset") {
+	if e := <-s.How; !strings.Contains(e.Err.Error(), "quic: remote: ") || !strings.Contains(e.Err.Error(), "stateless reset") {
 		t.Errorf("%+v", e)
 	}
 }
@@ -225,21 +173,19 @@ func TestARestartEndsTheConnectionsOfBefore(t *testing.T) {
 // Close waits for nobody: not for a remote that is gone, nor for streams that are stuck.
 func TestCloseOfAStuckConnectionIsQuick(t *testing.T) {
 	a, b := pair(t, same)
-	s := &ended{how: make(chan ending, 1)}
+	s := transporttest.NewEndSink()
 	a.Bind(s)
 	st, err := a.OpenStream()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &writer{again: make(chan struct{}, 1)}
-	st.Bind(w, 1)
-	if taken := w.stuff(t, st, 4<<20); taken == 4<<20 {
+	if taken := transporttest.NewStreamWriter(st).Fill(t, 4<<20); taken == 4<<20 {
 		t.Fatal("it is not stuck")
 	}
 	_ = b.UDP().Close()
 	began := time.Now()
 	_ = a.Close(7, "bye")
-	if e := <-s.how; e.code != 7 || e.remote || time.Since(began) > time.Second {
+	if e := <-s.How; e.Code != 7 || e.Remote || time.Since(began) > time.Second {
 		t.Errorf("%+v, after %v", e, time.Since(began))
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
+
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
@@ -30,42 +32,20 @@ func pair(t *testing.T, tune func(*Transport)) (dialler, acceptor *conn) {
 		tune(tr)
 		return tr
 	}
-	acc := &transporttest.Acceptor{}
-	l, err := node(2).Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	c, err := transporttest.Dial(t.Context(), node(1), l.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b := c.Muxed.(*conn), acc.Next(t, 0).Muxed.(*conn)
-	t.Cleanup(func() { c.Abandon(); _ = b.Close(0, "") })
-	return a, b
+	return transporttest.Ends[*conn](t, node(1), node(2), anyPort)
 }
 
 func same(*Transport) {}
 
-// ended records how a conduit ended.
-type ended struct {
-	transporttest.MuxedSink
-	how chan ending
-}
-
-func newEnded() *ended { return &ended{how: make(chan ending, 1)} }
-
-func (e *ended) Ended(code uint32, remote bool, err error) { e.how <- ending{code, remote, err} }
-
 // lost records how a stream ended, and keeps what is offered.
 type lost struct {
-	how  chan ending
+	how  chan transporttest.Ending
 	got  chan *buf.Buf
 	more chan struct{}
 }
 
 func newLost() *lost {
-	return &lost{make(chan ending, 1), make(chan *buf.Buf, 1<<10), make(chan struct{}, 1)}
+	return &lost{make(chan transporttest.Ending, 1), make(chan *buf.Buf, 1<<10), make(chan struct{}, 1)}
 }
 
 func (l *lost) Offer(b *buf.Buf) { l.got <- b }
@@ -75,36 +55,25 @@ func (l *lost) Writable() {
 	default:
 	}
 }
-func (l *lost) RemoteClosed()                             { close(l.got) }
-func (l *lost) Reset(code uint32, remote bool, err error) { l.how <- ending{code, remote, err} }
+func (l *lost) RemoteClosed() { close(l.got) }
+func (l *lost) Reset(code uint32, remote bool, err error) {
+	l.how <- transporttest.Ending{Code: code, Remote: remote, Err: err}
+}
 
 // accepting is a sink that binds each stream to a lost.
-func accepting(c *conn) (e *ended, streams chan *stream) {
-	e, streams = newEnded(), make(chan *stream, 1<<12)
+func accepting(c *conn) (e *transporttest.EndSink, streams chan *stream) {
+	e, streams = transporttest.NewEndSink(), make(chan *stream, 1<<12)
 	e.OnAccepted = func(s conduit.MuxedStream) { streams <- s.(*stream) }
 	c.Bind(e)
 	return e, streams
 }
 
-func peerID(t *testing.T, n byte) identity.ID {
-	t.Helper()
-	id, err := identity.IDFromKey(transporttest.Key(n).Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
 func TestAnotherPeerThanTheWantedOneIsNamed(t *testing.T) {
 	rt := transporttest.Runtime(t)
-	l, err := New(rt, testConfig(transporttest.Key(2))).Listen(anyPort, &transporttest.Acceptor{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	_, err = transporttest.DialPeer(t.Context(), New(rt, testConfig(transporttest.Key(1))), l.Addr(), peerID(t, 3))
+	l, _ := transporttest.Listen(t, New(rt, testConfig(transporttest.Key(2))), anyPort)
+	_, err := transporttest.DialPeer(t.Context(), New(rt, testConfig(transporttest.Key(1))), l.Addr(), transporttest.ID(3))
 	if err == nil || !errors.Is(err, identity.ErrMismatch) || !strings.HasPrefix(err.Error(), "webrtc-direct: remote: dial ") ||
-		!strings.Contains(err.Error(), peerID(t, 2).String()) {
+		!strings.Contains(err.Error(), transporttest.ID(2).String()) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -112,11 +81,7 @@ func TestAnotherPeerThanTheWantedOneIsNamed(t *testing.T) {
 // Who answers has another certificate than the address says: it is not even asked who it is.
 func TestAnotherCertificateIsRefused(t *testing.T) {
 	rt := transporttest.Runtime(t)
-	l, err := New(rt, testConfig(transporttest.Key(2))).Listen(anyPort, &transporttest.Acceptor{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
+	l, _ := transporttest.Listen(t, New(rt, testConfig(transporttest.Key(2))), anyPort)
 	wrong, err := announced(without(l.Addr()), fingerprint{1})
 	if err != nil {
 		t.Fatal(err)
@@ -147,12 +112,7 @@ func TestACertificateCanBeGiven(t *testing.T) {
 	}
 	cfg := testConfig(transporttest.Key(2))
 	cfg.Certificate = &own
-	acc := &transporttest.Acceptor{}
-	l, err := New(rt, cfg).Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
+	l, acc := transporttest.Listen(t, New(rt, cfg), anyPort)
 	if known, _ := hashes(l.Addr()); len(known) != 1 || known[0] != fingerprintOf(own.Certificate[0]) {
 		t.Errorf("it listens on %s", l.Addr())
 	}
@@ -197,20 +157,7 @@ func TestADialThatIsNotAnsweredNamesTheRemote(t *testing.T) {
 
 func TestWithoutAKeyNothingWorks(t *testing.T) {
 	tr := New(transporttest.Runtime(t), Config{})
-	if _, err := tr.Listen(anyPort, &transporttest.Acceptor{}); !errors.Is(err, ErrNoKey) {
-		t.Errorf("it listens: %v", err)
-	}
-	if err := tr.Join(conduit.Node{Key: transporttest.Key(1)}); err != nil {
-		t.Fatal(err)
-	}
-	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
-	if err != nil {
-		t.Fatalf("with a node's key: %v", err)
-	}
-	_ = l.Close()
-	if err := tr.Join(conduit.Node{Key: transporttest.Key(2)}); !errors.Is(err, ErrKey) {
-		t.Errorf("it joins another node: %v", err)
-	}
+	transporttest.Joins(t, tr, anyPort, ma.StringCast(anyPort.String()+hash), ErrNoKey, ErrKey)
 	if err := New(transporttest.Runtime(t), Config{Version: 3}).Join(conduit.Node{Key: transporttest.Key(1)}); !errors.Is(err, ErrVersion) {
 		t.Errorf("it dials with version 3: %v", err)
 	}
@@ -220,7 +167,7 @@ func TestBothVersionsAreUnderstood(t *testing.T) {
 	for _, version := range []int{1, 2} {
 		t.Run(fmt.Sprint(version), func(t *testing.T) {
 			a, b := pair(t, func(t *Transport) { t.cfg.Version = version })
-			if a.Peer() != peerID(t, 2) || b.Peer() != peerID(t, 1) {
+			if a.Peer() != transporttest.ID(2) || b.Peer() != transporttest.ID(1) {
 				t.Errorf("%s and %s", a.Peer(), b.Peer())
 			}
 		})
@@ -229,12 +176,12 @@ func TestBothVersionsAreUnderstood(t *testing.T) {
 
 func TestASilentRemoteEndsTheConnection(t *testing.T) {
 	a, b := pair(t, func(t *Transport) { t.cfg.IdleTimeout = time.Second })
-	e := newEnded()
+	e := transporttest.NewEndSink()
 	b.Bind(e)
 	crash(a)
-	h := <-e.how
+	h := <-e.How
 	var we *Error
-	if h.code != 0 || h.remote || !errors.As(h.err, &we) || we.Origin != fault.Remote || !we.Timeout() {
+	if h.Code != 0 || h.Remote || !errors.As(h.Err, &we) || we.Origin != fault.Remote || !we.Timeout() {
 		t.Errorf("%+v", h)
 	}
 }
@@ -242,51 +189,15 @@ func TestASilentRemoteEndsTheConnection(t *testing.T) {
 // An idle connection is kept by the checks of who dialled it.
 func TestAnIdleConnectionStays(t *testing.T) {
 	a, b := pair(t, func(t *Transport) { t.cfg.IdleTimeout, t.cfg.KeepAlive = 2500*time.Millisecond, time.Second })
-	ea, eb := newEnded(), newEnded()
+	ea, eb := transporttest.NewEndSink(), transporttest.NewEndSink()
 	a.Bind(ea)
 	b.Bind(eb)
 	select { // order-free: either fails the test
-	case h := <-ea.how:
+	case h := <-ea.How:
 		t.Errorf("the dialler's end: %+v", h)
-	case h := <-eb.how:
+	case h := <-eb.How:
 		t.Errorf("the listener's end: %+v", h)
 	case <-time.After(4 * time.Second):
-	}
-}
-
-// moves sends p on a new stream of a and wants it to come out at b.
-func moves(t *testing.T, a *conn, streams chan *stream, p []byte) {
-	t.Helper()
-	s, err := a.OpenStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newLost()
-	s.Bind(w, 1)
-	defer func() { _ = s.Reset(0) }()
-	var r *lost
-	var theirs *stream
-	got := []byte{}
-	for rest := p; len(got) < len(p); {
-		n, err := s.TryWrite(rest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rest = rest[n:]
-		if r == nil {
-			r, theirs = newLost(), <-streams
-			theirs.Bind(r, 1)
-		}
-		select { // order-free: both are looked at again
-		case b := <-r.got:
-			got = append(got, b.B...)
-			b.Release()
-			theirs.More()
-		case <-w.more:
-		}
-	}
-	if !bytes.Equal(got, p) {
-		t.Error("bytes differ")
 	}
 }
 
@@ -294,9 +205,8 @@ func moves(t *testing.T, a *conn, streams chan *stream, p []byte) {
 // connection moves there.
 func TestAConnectionFollowsItsClient(t *testing.T) {
 	a, b := pair(t, same)
-	_, streams := accepting(b)
-	a.Bind(newEnded())
-	moves(t, a, streams, []byte("before"))
+	a.Bind(transporttest.NewEndSink())
+	transporttest.Carry(t, a, b, []byte("before"))
 	a.probe() // the listener learns whose path it is
 	s := socketOf(b)
 	var ufrag string
@@ -336,7 +246,7 @@ func TestAConnectionFollowsItsClient(t *testing.T) {
 	isAt(there)
 	a.probe() // and back again
 	isAt(before)
-	moves(t, a, streams, bytes.Repeat([]byte("after"), 1000))
+	transporttest.Carry(t, a, b, bytes.Repeat([]byte("after"), 1000))
 }
 
 // socketOf is the listener's socket of an accepted connection.

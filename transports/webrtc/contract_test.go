@@ -24,20 +24,15 @@ func testConfig(key identity.PrivateKey) Config {
 }
 
 func TestTransportKeepsTheContract(t *testing.T) {
-	for _, listen := range []string{"/ip4/127.0.0.1/udp/0/webrtc-direct", "/ip6/::1/udp/0/webrtc-direct"} {
-		t.Run(listen[1:4], func(t *testing.T) {
-			transporttest.Run(t, transporttest.Subject{
-				New: func(_ testing.TB, rt *actors.Runtime, key identity.PrivateKey) conduit.Transport {
-					return New(rt, testConfig(key))
-				},
-				Listen:     ma.StringCast(listen),
-				WrongPeer:  func(err error) bool { return errors.Is(err, identity.ErrMismatch) },
-				Break:      func(_ testing.TB, c conduit.Conduit) { crash(c.Muxed.(*conn)) },
-				Held:       DefaultStreamWindow + DefaultSendBuffer + maxFrame,
-				MaxStreams: 16,
-			})
-		})
-	}
+	transporttest.RunIP(t, transporttest.Subject{
+		New: func(_ testing.TB, rt *actors.Runtime, key identity.PrivateKey) conduit.Transport {
+			return New(rt, testConfig(key))
+		},
+		WrongPeer:  func(err error) bool { return errors.Is(err, identity.ErrMismatch) },
+		Break:      func(_ testing.TB, c conduit.Conduit) { crash(c.Muxed.(*conn)) },
+		Held:       DefaultStreamWindow + DefaultSendBuffer + maxFrame,
+		MaxStreams: 16,
+	}, "/udp/0/webrtc-direct")
 }
 
 // crash takes the socket of a dialled connection away, so that its remote hears nothing more.

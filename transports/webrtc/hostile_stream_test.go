@@ -3,11 +3,11 @@ package webrtc
 import (
 	"bytes"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/troupe-p2p/troupe/internal/bucket"
-	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 
@@ -47,13 +47,13 @@ func TestChannelsBeforeTheHandshakeAreBounded(t *testing.T) {
 			t.Fatalf("%d channels are held", len(b.early))
 		}
 	})
-	if h.code != codeLimit || h.remote || !errors.Is(h.err, ErrStreamLimit) {
+	if h.Code != codeLimit || h.Remote || !errors.Is(h.Err, ErrStreamLimit) {
 		t.Errorf("%+v", h)
 	}
 }
 
 // opening has a open channels, up to a number and never closing one, until the other end has had enough.
-func opening(t *testing.T, a *conn, most int, e *ended, look func()) ending {
+func opening(t *testing.T, a *conn, most int, e *transporttest.EndSink, look func()) transporttest.Ending {
 	t.Helper()
 	for n := range uint16(min(most, 1<<15-2)) {
 		st, err := a.assoc.OpenStream(2+2*n, sctp.PayloadTypeWebRTCBinary)
@@ -65,12 +65,12 @@ func opening(t *testing.T, a *conn, most int, e *ended, look func()) ending {
 		}
 		look()
 		select {
-		case h := <-e.how:
+		case h := <-e.How:
 			return h
 		default:
 		}
 	}
-	return <-e.how
+	return <-e.How
 }
 
 // budget gives a connection as much and nothing again, so that it is spent on slow machines too.
@@ -97,7 +97,7 @@ func TestStreamsOfARemoteAreBounded(t *testing.T) {
 		}
 	})
 	var we *Error
-	if h.code != codeRateLimited || h.remote || !errors.Is(h.err, ErrResets) || !errors.As(h.err, &we) || we.Origin != fault.Limit {
+	if h.Code != codeRateLimited || h.Remote || !errors.Is(h.Err, ErrResets) || !errors.As(h.Err, &we) || we.Origin != fault.Limit {
 		t.Errorf("%+v", h)
 	}
 }
@@ -123,7 +123,7 @@ func TestChannelsThatLingerAreBounded(t *testing.T) {
 		}
 	})
 	var we *Error
-	if h.code != codeLimit || h.remote || !errors.Is(h.err, ErrLingering) || !errors.As(h.err, &we) || we.Origin != fault.Limit {
+	if h.Code != codeLimit || h.Remote || !errors.Is(h.Err, ErrLingering) || !errors.As(h.Err, &we) || we.Origin != fault.Limit {
 		t.Errorf("%+v", h)
 	}
 }
@@ -132,7 +132,7 @@ func TestChannelsThatLingerAreBounded(t *testing.T) {
 func TestResetsInAStormEndTheConnection(t *testing.T) {
 	a, b := pair(t, same)
 	e, _ := accepting(b)
-	ea := newEnded()
+	ea := transporttest.NewEndSink()
 	a.Bind(ea)
 	b.budget(100)
 	for range 100 * resetBurst {
@@ -146,11 +146,11 @@ func TestResetsInAStormEndTheConnection(t *testing.T) {
 		}
 		_ = s.Reset(3)
 	}
-	h := <-e.how
-	if h.code != codeRateLimited || h.remote || !errors.Is(h.err, ErrResets) {
+	h := <-e.How
+	if h.Code != codeRateLimited || h.Remote || !errors.Is(h.Err, ErrResets) {
 		t.Errorf("%+v", h)
 	}
-	if h := <-ea.how; h.code != codeRateLimited || !h.remote {
+	if h := <-ea.How; h.Code != codeRateLimited || !h.Remote {
 		t.Errorf("the remote was told %+v", h)
 	}
 }
@@ -176,7 +176,7 @@ func TestWhatIsNoStreamIsReset(t *testing.T) {
 			do(t, st)
 			h := <-sink.how
 			var we *Error
-			if h.code != codeProtocol || h.remote || !errors.Is(h.err, ErrProtocol) || !errors.As(h.err, &we) || we.Origin != fault.Remote {
+			if h.Code != codeProtocol || h.Remote || !errors.Is(h.Err, ErrProtocol) || !errors.As(h.Err, &we) || we.Origin != fault.Remote {
 				t.Errorf("%+v", h)
 			}
 			drain(sink)
@@ -337,7 +337,7 @@ func TestUnreadBytesAreBoundedWithoutWindows(t *testing.T) {
 	}
 	sink := newLost()
 	s.Bind(sink, 1)
-	if h := <-sink.how; h.code != codeLimit || !errors.Is(h.err, ErrStalled) {
+	if h := <-sink.how; h.Code != codeLimit || !errors.Is(h.Err, ErrStalled) {
 		t.Errorf("%+v", h)
 	}
 	_ = e
@@ -348,7 +348,7 @@ func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
 	const window = 256 << 10
 	a, b := pair(t, func(t *Transport) { t.cfg.ConnWindow, t.cfg.StreamWindow = window, 128<<10 })
 	accepting(b)
-	a.Bind(newEnded())
+	a.Bind(transporttest.NewEndSink())
 	data := make([]byte, 1<<20)
 	var all []*lost
 	for range 16 {
@@ -437,7 +437,7 @@ func TestSmallMessagesThatWaitToBeSentAreBounded(t *testing.T) {
 	}
 	full()
 	theirs := <-streams
-	theirs.Bind(reader{theirs}, 1)
+	theirs.Bind(forgets(theirs), 1)
 	<-w.more
 }
 
@@ -468,7 +468,7 @@ func TestBytesOfAConnectionThatWaitToBeSentAreBounded(t *testing.T) {
 		if s := <-streams; s.ID()%4 == 0 {
 			_ = s.Reset(1)
 		} else {
-			s.Bind(reader{s}, 1)
+			s.Bind(forgets(s), 1)
 		}
 	}
 	for n, w := range all { // streams 2, 4, 6 ...
@@ -478,16 +478,8 @@ func TestBytesOfAConnectionThatWaitToBeSentAreBounded(t *testing.T) {
 	}
 }
 
-// reader reads a stream and forgets it.
-type reader struct{ s *stream }
-
-func (r reader) Offer(b *buf.Buf) {
-	b.Release()
-	r.s.More()
-}
-func (reader) Writable()                 {}
-func (reader) RemoteClosed()             {}
-func (reader) Reset(uint32, bool, error) {}
+// forgets reads a stream.
+func forgets(s *stream) *transporttest.Counter { return transporttest.NewCounter(s, math.MaxInt) }
 
 // A remote that acknowledges nothing of what is said on its streams gets no further ones.
 func TestChannelsThatAreNotAcknowledgedAreBounded(t *testing.T) {
@@ -535,7 +527,7 @@ func mustStream(t *testing.T, c *conn, id uint16) *sctp.Stream {
 func TestStreamsThatAreNeverUsedGiveTheirPlacesBack(t *testing.T) {
 	a, b := pair(t, same)
 	_, streams := accepting(b)
-	a.Bind(newEnded())
+	a.Bind(transporttest.NewEndSink())
 	fill := func() (ours []*stream) {
 		for range b.t.cfg.MaxStreams {
 			s, err := a.OpenStream()
@@ -583,10 +575,10 @@ func TestCloseEndsWithinASecondWithAStuckPeer(t *testing.T) {
 	if err := b.Close(7, "enough"); err != nil {
 		t.Error(err)
 	}
-	if h := <-e.how; h.code != 7 || h.remote {
+	if h := <-e.How; h.Code != 7 || h.Remote {
 		t.Errorf("%+v", h)
 	}
-	if h := <-sink.how; h.code != 7 {
+	if h := <-sink.how; h.Code != 7 {
 		t.Errorf("the stream: %+v", h)
 	}
 	if took := time.Since(began); took > time.Second {

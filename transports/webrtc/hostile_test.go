@@ -17,11 +17,7 @@ func listening(t *testing.T, tune func(*Transport)) (*socket, *net.UDPConn) {
 	t.Helper()
 	tr := New(transporttest.Runtime(t), testConfig(transporttest.Key(2)))
 	tune(tr)
-	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l, _ := transporttest.Listen(t, tr, anyPort)
 	s := l.(*listener).s
 	pc, err := net.DialUDP("udp4", nil, s.bound)
 	if err != nil {
@@ -106,14 +102,9 @@ func TestHandshakesUnderWayAreBounded(t *testing.T) {
 // A flood from one network does not keep another from connecting.
 func TestAFloodOfHandshakesSparesOthers(t *testing.T) {
 	rt := transporttest.Runtime(t)
-	acc := &transporttest.Acceptor{}
 	cfg := testConfig(transporttest.Key(2))
 	cfg.HandshakeTimeout = 2 * time.Second
-	l, err := New(rt, cfg).Listen(anyPort, acc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
+	l, acc := transporttest.Listen(t, New(rt, cfg), anyPort)
 	for n := range 1000 {
 		l.(*listener).s.handle(hello, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 9, 9, 9}), uint16(n+1)))
 	}

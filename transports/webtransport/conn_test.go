@@ -21,30 +21,14 @@ import (
 
 func TestWithoutAKeyNothingWorks(t *testing.T) {
 	tr := New(transporttest.Runtime(t), Config{})
-	if _, err := tr.Listen(anyPort, &transporttest.Acceptor{}); !errors.Is(err, ErrNoKey) {
-		t.Errorf("it listens: %v", err)
-	}
-	if _, err := transporttest.Dial(t.Context(), tr, anyPort); !errors.Is(err, ErrNoKey) {
-		t.Errorf("it dials: %v", err)
-	}
-	if err := tr.Join(conduit.Node{Key: transporttest.Key(1)}); err != nil {
-		t.Fatal(err)
-	}
-	l, err := tr.Listen(anyPort, &transporttest.Acceptor{})
-	if err != nil {
-		t.Fatalf("with a node's key: %v", err)
-	}
-	_ = l.Close()
-	if err := tr.Join(conduit.Node{Key: transporttest.Key(2)}); !errors.Is(err, ErrKey) {
-		t.Errorf("it joins another node: %v", err)
-	}
+	transporttest.Joins(t, tr, anyPort, anyPort, ErrNoKey, ErrKey)
 }
 
 func TestAnotherPeerThanTheWantedOneIsNamed(t *testing.T) {
 	_, l, _ := served(t, same)
-	_, err := transporttest.DialPeer(t.Context(), New(l.t.rt, testConfig(transporttest.Key(1))), l.Addr(), peerID(t, 3))
+	_, err := transporttest.DialPeer(t.Context(), New(l.t.rt, testConfig(transporttest.Key(1))), l.Addr(), transporttest.ID(3))
 	if err == nil || !strings.HasPrefix(err.Error(), "webtransport: remote: dial "+end(l.Addr()).String()) ||
-		!strings.Contains(err.Error(), peerID(t, 3).String()) || !strings.Contains(err.Error(), peerID(t, 2).String()) {
+		!strings.Contains(err.Error(), transporttest.ID(3).String()) || !strings.Contains(err.Error(), transporttest.ID(2).String()) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -54,17 +38,17 @@ func TestAnotherPeerThanTheWantedOneIsNamed(t *testing.T) {
 func TestACloseTellsItsCodeEitherWay(t *testing.T) {
 	for _, code := range []uint32{0, 7, 0x1001, 1<<32 - 1} {
 		a, b := pair(t, same)
-		s := newEnded()
+		s := transporttest.NewEndSink()
 		b.Bind(s)
 		_ = a.Close(code, "why \x1b[2J")
-		if e := <-s.how; e.code != code || !e.remote || !strings.Contains(e.err.Error(), "why ?[2J") {
+		if e := <-s.How; e.Code != code || !e.Remote || !strings.Contains(e.Err.Error(), "why ?[2J") {
 			t.Errorf("code %#x: %+v", code, e)
 		}
 		a, b = pair(t, same)
-		s = newEnded()
+		s = transporttest.NewEndSink()
 		b.Bind(s)
 		_ = a.QUIC().CloseWithError(sessionOf(a).connCode(code), "why")
-		if e := <-s.how; e.code != code || !e.remote || !strings.Contains(e.err.Error(), "why") {
+		if e := <-s.How; e.Code != code || !e.Remote || !strings.Contains(e.Err.Error(), "why") {
 			t.Errorf("code %#x with the connection: %+v", code, e)
 		}
 	}
@@ -73,28 +57,28 @@ func TestACloseTellsItsCodeEitherWay(t *testing.T) {
 // go-libp2p closes QUIC with a code of nobody's behind the session's last word.
 func TestCodesOfHTTPMeanNothing(t *testing.T) {
 	a, b := pair(t, same)
-	s := newEnded()
+	s := transporttest.NewEndSink()
 	b.Bind(s)
 	_ = a.QUIC().CloseWithError(1, "")
-	if e := <-s.how; e.code != 0 || !e.remote {
+	if e := <-s.How; e.Code != 0 || !e.Remote {
 		t.Errorf("%+v", e)
 	}
 	a, b = pair(t, same)
-	s = newEnded()
+	s = transporttest.NewEndSink()
 	b.Bind(s)
 	sessionOf(a).str.(*http3.RequestStream).CancelWrite(0x10c)
-	if e := <-s.how; e.code != 0 || !e.remote || !strings.Contains(e.err.Error(), "reset") {
+	if e := <-s.How; e.Code != 0 || !e.Remote || !strings.Contains(e.Err.Error(), "reset") {
 		t.Errorf("%+v", e)
 	}
 }
 
 func TestASilentRemoteEndsTheConnection(t *testing.T) {
 	a, b := pair(t, func(c *Config) { c.IdleTimeout = time.Second })
-	s := newEnded()
+	s := transporttest.NewEndSink()
 	b.Bind(s)
 	_ = a.UDP().Close()
-	e := <-s.how
-	if e.code != 0 || e.remote || !strings.Contains(e.err.Error(), "webtransport: remote: talk to") || !strings.Contains(e.err.Error(), "no answer") {
+	e := <-s.How
+	if e.Code != 0 || e.Remote || !strings.Contains(e.Err.Error(), "webtransport: remote: talk to") || !strings.Contains(e.Err.Error(), "no answer") {
 		t.Errorf("%+v", e)
 	}
 }
@@ -102,21 +86,19 @@ func TestASilentRemoteEndsTheConnection(t *testing.T) {
 // Close waits for nobody for long: not for a remote that is gone, nor for streams that are stuck.
 func TestCloseOfAStuckConnectionIsQuick(t *testing.T) {
 	a, b := pair(t, same)
-	s := newEnded()
+	s := transporttest.NewEndSink()
 	a.Bind(s)
 	st, err := a.OpenStream()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWriter()
-	st.Bind(w, 1)
-	if taken := w.stuff(t, st, 4<<20); taken == 4<<20 {
+	if taken := transporttest.NewStreamWriter(st).Fill(t, 4<<20); taken == 4<<20 {
 		t.Fatal("it is not stuck")
 	}
 	_ = b.UDP().Close()
 	began := time.Now()
 	_ = a.Close(7, "bye")
-	if e := <-s.how; e.code != 7 || e.remote || time.Since(began) > time.Second {
+	if e := <-s.How; e.Code != 7 || e.Remote || time.Since(began) > time.Second {
 		t.Errorf("%+v, after %v", e, time.Since(began))
 	}
 }
@@ -125,11 +107,11 @@ func TestCloseOfAStuckConnectionIsQuick(t *testing.T) {
 func TestAResetGetsThroughWithItsHead(t *testing.T) {
 	a, b := pair(t, same)
 	// An owner of its streams: the reset of one may come a little later than the stream.
-	b.Bind(&transporttest.MuxedSink{OnAccepted: func(s conduit.MuxedStream) { s.Bind(newWriter(), 1) }})
+	b.Bind(&transporttest.MuxedSink{OnAccepted: func(s conduit.MuxedStream) { transporttest.NewStreamWriter(s) }})
 	for range 100 { // more than there are places: each comes back
-		_ = opens(t, a).Reset(5)
+		_ = transporttest.OpenStream(t, a).Reset(5)
 	}
-	moves(t, a, b, 1<<20)
+	transporttest.Carry(t, a, b, make([]byte, 1<<20))
 }
 
 // What is taken of streams that nobody reads is bounded for each, and for all of them together.
@@ -142,9 +124,7 @@ func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sink := newWriter()
-		s.Bind(sink, 1)
-		taken += sink.stuff(t, s, 100*send)
+		taken += transporttest.NewStreamWriter(s).Fill(t, 100*send)
 	}
 	if limit := conn + streams*(2*send+quicstack.MaxDirect); taken > limit || taken < firstWindow {
 		t.Errorf("%d bytes were taken, %d to %d may be", taken, firstWindow, limit)
@@ -159,7 +139,7 @@ func TestBytesThatWaitToBeSentAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Bind(newWriter(), 1)
+	transporttest.NewStreamWriter(s)
 	small, taken := make([]byte, 100), 0
 	for range 100 * (2*DefaultSendBuffer + quicstack.MaxDirect) / len(small) {
 		n, err := s.TryWrite(small)
@@ -185,7 +165,7 @@ func TestWindowsShareTheirGrowth(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := acc.next(t)
-	moves(t, c.Muxed.(*conn), b, 32<<20)
+	transporttest.Carry(t, c.Muxed, b, make([]byte, 32<<20))
 	if n := server.stack.Grown(); n == 0 || n > growth {
 		t.Errorf("windows grew by %d, at most %d may be", n, growth)
 	}
@@ -219,13 +199,13 @@ func TestQUICAndWebTransportShareASocket(t *testing.T) {
 	n := 0
 	dials := func(tr conduit.Transport, a ma.Multiaddr) {
 		t.Helper()
-		c, err := transporttest.DialPeer(t.Context(), tr, a, peerID(t, 1))
+		c, err := transporttest.DialPeer(t.Context(), tr, a, transporttest.ID(1))
 		if err != nil {
 			t.Fatal(err)
 		}
 		theirs := acc.Next(t, n)
 		n++
-		moves(t, c.Muxed.(*conn), theirs.Muxed.(*conn), 1<<20)
+		transporttest.Carry(t, c.Muxed, theirs.Muxed, make([]byte, 1<<20))
 		if from := theirs.Endpoints(); from.Transport != tr.Name() || !from.Local.Equal(end(a)) {
 			t.Errorf("%s from %s at %s", from.Transport, from.Remote, from.Local)
 		}
@@ -282,7 +262,7 @@ func TestAServerIsDoneWithNoisesStreamWhenItsClientIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := client.initiator(peerID(t, 2))
+	h, err := client.initiator(transporttest.ID(2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +278,7 @@ func TestAServerIsDoneWithNoisesStreamWhenItsClientIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs.Bind(newWriter(), 1)
+	transporttest.NewStreamWriter(theirs)
 	if _, err := theirs.TryWrite([]byte("later")); err != nil {
 		t.Fatal(err)
 	}

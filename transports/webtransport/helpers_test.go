@@ -3,14 +3,11 @@ package webtransport
 import (
 	"context"
 	stdtls "crypto/tls"
-	"errors"
 	"net"
 	"testing"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
-	"github.com/troupe-p2p/troupe/identity"
-	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
@@ -19,88 +16,6 @@ import (
 	quicgo "github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
-
-type ending struct {
-	code   uint32
-	remote bool
-	err    error
-}
-
-// ended records how a conduit ended.
-type ended struct {
-	transporttest.MuxedSink
-	how chan ending
-}
-
-func newEnded() *ended { return &ended{how: make(chan ending, 1)} }
-
-func (e *ended) Ended(code uint32, remote bool, err error) { e.how <- ending{code, remote, err} }
-
-// writer writes until nothing more is taken for a while.
-type writer struct {
-	transporttest.StreamSink
-	again chan struct{}
-}
-
-func newWriter() *writer { return &writer{again: make(chan struct{}, 1)} }
-
-func (w *writer) Offer(b *buf.Buf) { b.Release() }
-func (w *writer) RemoteClosed()    {}
-
-func (w *writer) Writable() {
-	select {
-	case w.again <- struct{}{}:
-	default:
-	}
-}
-
-func (w *writer) Reset(uint32, bool, error) {}
-
-func (w *writer) stuff(t *testing.T, s conduit.MuxedStream, most int) (taken int) {
-	t.Helper()
-	p := make([]byte, 10_000)
-	for taken < most {
-		n, err := s.TryWrite(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if taken += n; n == len(p) {
-			continue
-		}
-		select {
-		case <-w.again:
-		case <-time.After(200 * time.Millisecond):
-			return taken
-		}
-	}
-	return taken
-}
-
-// moves has all bytes read at the other end, on whichever stream they come.
-func moves(t *testing.T, a, b *conn, bytes int) {
-	t.Helper()
-	done := make(chan struct{}, 1)
-	b.Bind(&transporttest.MuxedSink{OnAccepted: func(s conduit.MuxedStream) {
-		r := transporttest.NewCounter(s, bytes)
-		r.Done = done
-		s.Bind(r, 2)
-	}})
-	s := opens(t, a)
-	w := newWriter()
-	s.Bind(w, 1)
-	p := make([]byte, 64<<10)
-	for left := bytes; left > 0; {
-		n, err := s.TryWrite(p[:min(len(p), left)])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if left -= n; n == 0 {
-			<-w.again
-		}
-	}
-	<-done
-	_ = s.Reset(0)
-}
 
 // queue is an acceptor that can be waited for beside something else.
 type queue struct {
@@ -124,9 +39,7 @@ func (q *queue) next(t *testing.T) *conn {
 // served is a listener that is alone on its socket.
 func served(t *testing.T, tune func(*Config)) (*Transport, *listener, *queue) {
 	t.Helper()
-	cfg := testConfig(transporttest.Key(2))
-	tune(&cfg)
-	tr, acc := New(transporttest.Runtime(t), cfg), &queue{ch: make(chan conduit.Conduit, 64)}
+	tr, acc := node(transporttest.Runtime(t), 2, tune), &queue{ch: make(chan conduit.Conduit, 64)}
 	l, err := tr.Listen(anyPort, acc)
 	if err != nil {
 		t.Fatal(err)
@@ -228,28 +141,4 @@ func impostor(t *testing.T, rt *actors.Runtime, n byte, greet func(context.Conte
 		t.Fatal(err)
 	}
 	return a
-}
-
-func peerID(t *testing.T, n byte) identity.ID {
-	t.Helper()
-	id, err := identity.IDFromKey(transporttest.Key(n).Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
-// opens waits for a place.
-func opens(t *testing.T, c *conn) conduit.MuxedStream {
-	t.Helper()
-	for {
-		s, err := c.OpenStream()
-		if err == nil {
-			return s
-		}
-		if !errors.Is(err, ErrStreamLimit) {
-			t.Fatal(err)
-		}
-		<-time.After(time.Millisecond)
-	}
 }

@@ -34,15 +34,15 @@ func honest(t *testing.T, l *listener, acc *queue) {
 			continue
 		}
 		defer c.Abandon()
-		s := newEnded()
+		s := transporttest.NewEndSink()
 		c.Muxed.Bind(s)
 		select {
 		case theirs := <-acc.ch:
 			defer theirs.Abandon()
-			moves(t, c.Muxed.(*conn), theirs.Muxed.(*conn), 1<<20)
+			transporttest.Carry(t, c.Muxed, theirs.Muxed, make([]byte, 1<<20))
 			return
-		case e := <-s.how:
-			err = e.err
+		case e := <-s.How:
+			err = e.Err
 		}
 	}
 	t.Fatalf("who is honest does not get in: %v", err)
@@ -298,7 +298,7 @@ func TestAnUnknownCapsuleOfHugeLengthIsNotKept(t *testing.T) {
 	if after := live(); after > before+8<<20 {
 		t.Errorf("%d bytes of %d are kept", after-before, sent)
 	}
-	moves(t, a, b, 1<<20)
+	transporttest.Carry(t, a, b, make([]byte, 1<<20))
 }
 
 func TestACapsuleThatIsCutOffEndsTheSession(t *testing.T) {
@@ -308,7 +308,7 @@ func TestACapsuleThatIsCutOffEndsTheSession(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			a, b := pair(t, same)
-			s := newEnded()
+			s := transporttest.NewEndSink()
 			b.Bind(s)
 			str := sessionOf(a).str.(*http3.RequestStream)
 			if _, err := str.Write([]byte(c.p)); err != nil {
@@ -316,7 +316,7 @@ func TestACapsuleThatIsCutOffEndsTheSession(t *testing.T) {
 			}
 			_ = str.Close()
 			var we *Error
-			if e := <-s.how; e.code != 0 || !errors.As(e.err, &we) || we.Origin != fault.Remote || !strings.Contains(e.err.Error(), c.want) {
+			if e := <-s.How; e.Code != 0 || !errors.As(e.Err, &we) || we.Origin != fault.Remote || !strings.Contains(e.Err.Error(), c.want) {
 				t.Errorf("%+v", e)
 			}
 		})
@@ -345,7 +345,7 @@ func TestStreamsThatAreOpenedAndNeverUsedGoAway(t *testing.T) {
 			t.Fatalf("it ended with %v", err)
 		}
 	}
-	moves(t, a, b, 1<<20)
+	transporttest.Carry(t, a, b, make([]byte, 1<<20))
 }
 
 func TestStreamsOfNobodyAreRefused(t *testing.T) {
@@ -375,7 +375,7 @@ func TestStreamsOfNobodyAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = us.Write([]byte{0x40, typeUniStream, 0})
-	moves(t, a, b, 1<<20)
+	transporttest.Carry(t, a, b, make([]byte, 1<<20))
 }
 
 // storm opens streams and lets go of them, until the remote has had enough.
@@ -402,13 +402,13 @@ func TestResetsInAStormEndTheConnection(t *testing.T) {
 	for what, session := range map[string]uint64{"of the session": 0, "of another one": 4000} {
 		t.Run(what, func(t *testing.T) {
 			a, b := pair(t, same)
-			s := newEnded()
-			s.OnAccepted = func(st conduit.MuxedStream) { st.Bind(newWriter(), 1) }
+			s := transporttest.NewEndSink()
+			s.OnAccepted = func(st conduit.MuxedStream) { transporttest.NewStreamWriter(st) }
 			b.Bind(s)
 			sent := storm(t, a, append(appendHead(nil, sessionOf(a).id+session), '!'))
-			e := <-s.how
+			e := <-s.How
 			var we *Error
-			if e.code != quicstack.RateLimited || e.remote || !errors.Is(e.err, ErrResets) || !errors.As(e.err, &we) || we.Origin != fault.Limit {
+			if e.Code != quicstack.RateLimited || e.Remote || !errors.Is(e.Err, ErrResets) || !errors.As(e.Err, &we) || we.Origin != fault.Limit {
 				t.Errorf("after %d streams: %+v", sent, e)
 			}
 		})
@@ -482,7 +482,7 @@ func TestSomebodyInBetweenIsFoundOut(t *testing.T) {
 		go func() { _, _ = io.Copy(on, victim) }()
 		_, _ = io.Copy(victim, on)
 	})
-	id := peerID(t, 2)
+	id := transporttest.ID(2)
 	_, err := transporttest.DialPeer(t.Context(), New(server.rt, testConfig(transporttest.Key(1))), at, id)
 	if !errors.Is(err, ErrHashes) {
 		t.Errorf("err = %v", err)
