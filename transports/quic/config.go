@@ -2,16 +2,14 @@ package quic
 
 import (
 	"io"
+	"slices"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bound"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/halfopen"
 	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
-
-	quicgo "github.com/quic-go/quic-go"
 )
 
 // Config of the transport. The zero value works for the transport of a node.
@@ -53,88 +51,41 @@ type Config struct {
 
 const (
 	// DefaultMaxStreams and the windows are go-libp2p's.
-	DefaultMaxStreams   = 256
-	DefaultStreamWindow = 10 << 20
-	DefaultConnWindow   = 15 << 20
+	DefaultMaxStreams   = quicstack.DefaultMaxStreams
+	DefaultStreamWindow = quicstack.DefaultStreamWindow
+	DefaultConnWindow   = quicstack.DefaultConnWindow
 	// DefaultGrowth lets eight connections have the widest windows, or a hundred windows of 1 MiB.
-	DefaultGrowth = 128 << 20
+	DefaultGrowth = quicstack.DefaultGrowth
 	// DefaultReadBuffer is package tcp's.
-	DefaultReadBuffer = 64 << 10
+	DefaultReadBuffer = quicstack.DefaultReadBuffer
 	// DefaultSendBuffer keeps the QUIC stack busy while a writer is woken.
-	DefaultSendBuffer = 64 << 10
+	DefaultSendBuffer = quicstack.DefaultSendBuffer
 	// DefaultHalfOpen is what a quiet node never reaches: a handshake takes milliseconds.
-	DefaultHalfOpen = halfopen.Default
+	DefaultHalfOpen = quicstack.DefaultHalfOpen
 	// DefaultHandshakeTimeout is quic-go's.
-	DefaultHandshakeTimeout = 5 * time.Second
+	DefaultHandshakeTimeout = quicstack.DefaultHandshakeTimeout
 	// DefaultIdleTimeout and DefaultKeepAlive are go-libp2p's.
-	DefaultIdleTimeout = 30 * time.Second
-	DefaultKeepAlive   = 15 * time.Second
-
-	// firstWindow is yamux's, for a stream as for a connection: what a connection may cost without
-	// asking is the same over every transport.
-	firstWindow = 256 << 10
+	DefaultIdleTimeout = quicstack.DefaultIdleTimeout
+	DefaultKeepAlive   = quicstack.DefaultKeepAlive
 )
 
 // Transport makes the transport of a node: troupe.Config{Transports: []troupe.Transport{c.Transport}}.
 func (c Config) Transport(rt *actors.Runtime) (conduit.Transport, error) { return New(rt, c), nil }
 
-func (c Config) withDefaults() Config {
-	def := func(v *int, d int) {
-		if *v <= 0 {
-			*v = d
-		}
-	}
-	def(&c.MaxStreams, DefaultMaxStreams)
-	def(&c.StreamWindow, DefaultStreamWindow)
-	def(&c.ConnWindow, DefaultConnWindow)
-	def(&c.Growth, DefaultGrowth)
-	def(&c.ReadBuffer, DefaultReadBuffer)
-	def(&c.SendBuffer, DefaultSendBuffer)
-	def(&c.HalfOpen, DefaultHalfOpen)
-	if c.HandshakeTimeout <= 0 {
-		c.HandshakeTimeout = DefaultHandshakeTimeout
-	}
-	if c.IdleTimeout <= 0 {
-		c.IdleTimeout = DefaultIdleTimeout
-	}
-	if c.KeepAlive == 0 {
-		c.KeepAlive = DefaultKeepAlive
-	}
-	return c
-}
-
-// quic is the part of it that is for the QUIC stack.
-func (c Config) quic() *quicgo.Config {
-	return &quicgo.Config{
-		Versions:                       []quicgo.Version{quicgo.Version1},
-		HandshakeIdleTimeout:           c.HandshakeTimeout,
-		MaxIdleTimeout:                 c.IdleTimeout,
-		KeepAlivePeriod:                max(c.KeepAlive, 0),
-		InitialStreamReceiveWindow:     uint64(min(firstWindow, c.StreamWindow)),
-		MaxStreamReceiveWindow:         uint64(c.StreamWindow),
-		InitialConnectionReceiveWindow: uint64(min(firstWindow, c.ConnWindow)),
-		MaxConnectionReceiveWindow:     uint64(c.ConnWindow),
-		MaxIncomingStreams:             int64(c.MaxStreams),
-		MaxIncomingUniStreams:          -1,
-	}
+func (c Config) tuning() quicstack.Tuning {
+	return quicstack.Tuning{
+		MaxStreams: c.MaxStreams, StreamWindow: c.StreamWindow, ConnWindow: c.ConnWindow, Growth: c.Growth,
+		ReadBuffer: c.ReadBuffer, SendBuffer: c.SendBuffer, HalfOpen: c.HalfOpen,
+		HandshakeTimeout: c.HandshakeTimeout, IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive,
+	}.WithDefaults()
 }
 
 // Bounds lists what a remote can fill, at the default Config.
 func Bounds() []bound.Bound {
-	return []bound.Bound{
-		{Name: "transports/quic: streams that a remote has open on one connection", Cap: DefaultMaxStreams,
-			Attack: "endless streams"},
-		{Name: "transports/quic: bytes of one stream that nobody has read", Cap: DefaultStreamWindow,
-			Attack: "a sender faster than the owner"},
-		{Name: "transports/quic: bytes of one connection that nobody has read", Cap: DefaultConnWindow,
-			Attack: "many streams that nobody reads"},
-		{Name: "transports/quic: bytes that the windows of all connections have grown by", Cap: DefaultGrowth,
-			Attack: "many connections whose streams are read until their windows are wide, and no more then"},
-		{Name: "transports/quic: bytes of one stream that wait to be sent", Cap: 2*DefaultSendBuffer + quicstack.MaxDirect,
-			Attack: "questions whose answers are not read"},
+	return slices.Concat(quicstack.SharedBounds("transports/quic"), []bound.Bound{
 		{Name: "transports/quic: inbound handshakes under way on one socket", Cap: DefaultHalfOpen,
 			Attack: "first packets from made-up addresses"},
 		{Name: "transports/quic: streams of one connection reset by the remote that opened them, at once", Cap: quicstack.ResetBurst,
 			Attack: "streams opened and reset in a storm (rapid reset)"},
-	}
+	})
 }

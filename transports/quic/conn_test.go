@@ -87,8 +87,8 @@ func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
 		}
 		taken += transporttest.NewStreamWriter(s).Fill(t, 100*send)
 	}
-	if limit := conn + streams*(2*send+quicstack.MaxDirect); taken > limit || taken < firstWindow {
-		t.Errorf("%d bytes were taken, %d to %d may be", taken, firstWindow, limit)
+	if limit := conn + streams*(2*send+quicstack.MaxDirect); taken > limit || taken < quicstack.FirstWindow {
+		t.Errorf("%d bytes were taken, %d to %d may be", taken, quicstack.FirstWindow, limit)
 	}
 }
 

@@ -48,5 +48,5 @@ func (t *Transport) handshake(expect identity.ID, found *tls.Found) *stdtls.Conf
 }
 
 func (t *Transport) conduit(k *quicstack.Link, who *tls.Found) *quicstack.Conn {
-	return k.Conn(quicstack.Params{Peer: who.Peer, Key: who.PublicKey, ReadBuffer: t.cfg.ReadBuffer, SendBuffer: t.cfg.SendBuffer})
+	return k.Conn(quicstack.Params{Peer: who.Peer, Key: who.PublicKey, ReadBuffer: t.tuning.ReadBuffer, SendBuffer: t.tuning.SendBuffer})
 }

@@ -22,12 +22,13 @@ const (
 
 // Transport dials and listens on UDP. It holds sockets as long as something uses them.
 type Transport struct {
-	rt    *actors.Runtime
-	cfg   Config
-	conf  *quicgo.Config
-	id    *tls.Identity
-	err   error            // why it cannot be used: nobody has told whose it is
-	stack *quicstack.Stack // its sockets; the node's, once it has joined one
+	rt     *actors.Runtime
+	cfg    Config
+	tuning quicstack.Tuning
+	conf   *quicgo.Config
+	id     *tls.Identity
+	err    error            // why it cannot be used: nobody has told whose it is
+	stack  *quicstack.Stack // its sockets; the node's, once it has joined one
 }
 
 var _ conduit.Member = (*Transport)(nil)
@@ -35,8 +36,8 @@ var _ conduit.Member = (*Transport)(nil)
 // New makes the transport. Its goroutines are pumps of rt, beside those of the QUIC stack. Without
 // Config.Key it is of no use before Join.
 func New(rt *actors.Runtime, cfg Config) *Transport {
-	t := &Transport{rt: rt, cfg: cfg.withDefaults(), err: ErrNoKey}
-	t.conf = t.cfg.quic()
+	t := &Transport{rt: rt, cfg: cfg, tuning: cfg.tuning(), err: ErrNoKey}
+	t.conf = t.tuning.QUIC()
 	if cfg.Key != nil {
 		t.id, t.err = tls.NewIdentity(cfg.Key, rt.Now())
 		t.stack = quicstack.New(rt, t.sockets(nil))
@@ -58,7 +59,7 @@ func (t *Transport) Join(n conduit.Node) error {
 }
 
 func (t *Transport) sockets(warn func(string, ...any)) quicstack.Config {
-	return quicstack.Config{Key: t.cfg.Key, HalfOpen: t.cfg.HalfOpen, Growth: t.cfg.Growth, Warn: warn}
+	return quicstack.Config{Key: t.cfg.Key, HalfOpen: t.tuning.HalfOpen, Growth: t.tuning.Growth, Warn: warn}
 }
 
 // Name implements conduit.Transport.

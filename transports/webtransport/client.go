@@ -40,7 +40,7 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr, expect identity.ID
 	if err != nil {
 		return nil, quicstack.DialError(ctx, name, a, found, err)
 	}
-	within, cancel := context.WithTimeout(ctx, t.cfg.HandshakeTimeout)
+	within, cancel := context.WithTimeout(ctx, t.tuning.HandshakeTimeout)
 	defer cancel()
 	// owned: by nobody, as it only closes.
 	stop := context.AfterFunc(within, func() { k.Drop(0, "") })

@@ -2,13 +2,13 @@ package webtransport
 
 import (
 	"io"
+	"slices"
 	"time"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/internal/bound"
 	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/halfopen"
 	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
 
 	quicgo "github.com/quic-go/quic-go"
@@ -57,19 +57,17 @@ type Config struct {
 
 const (
 	// DefaultMaxStreams, the windows, the buffers and the timeouts are package quic's.
-	DefaultMaxStreams       = 256
-	DefaultStreamWindow     = 10 << 20
-	DefaultConnWindow       = 15 << 20
-	DefaultGrowth           = 128 << 20
-	DefaultReadBuffer       = 64 << 10
-	DefaultSendBuffer       = 64 << 10
-	DefaultHalfOpen         = halfopen.Default
-	DefaultHandshakeTimeout = 5 * time.Second
-	DefaultIdleTimeout      = 30 * time.Second
-	DefaultKeepAlive        = 15 * time.Second
+	DefaultMaxStreams       = quicstack.DefaultMaxStreams
+	DefaultStreamWindow     = quicstack.DefaultStreamWindow
+	DefaultConnWindow       = quicstack.DefaultConnWindow
+	DefaultGrowth           = quicstack.DefaultGrowth
+	DefaultReadBuffer       = quicstack.DefaultReadBuffer
+	DefaultSendBuffer       = quicstack.DefaultSendBuffer
+	DefaultHalfOpen         = quicstack.DefaultHalfOpen
+	DefaultHandshakeTimeout = quicstack.DefaultHandshakeTimeout
+	DefaultIdleTimeout      = quicstack.DefaultIdleTimeout
+	DefaultKeepAlive        = quicstack.DefaultKeepAlive
 
-	// firstWindow is yamux's, for a stream as for a connection.
-	firstWindow = 256 << 10
 	// uniStreams are those of HTTP/3, of which it wants at least three.
 	uniStreams = 5
 	// maxUniStreams is how many of them may come before the one of the settings.
@@ -86,28 +84,15 @@ const (
 // Transport makes the transport of a node: troupe.Config{Transports: []troupe.Transport{c.Transport}}.
 func (c Config) Transport(rt *actors.Runtime) (conduit.Transport, error) { return New(rt, c), nil }
 
+func (c Config) tuning() quicstack.Tuning {
+	return quicstack.Tuning{
+		MaxStreams: c.MaxStreams, StreamWindow: c.StreamWindow, ConnWindow: c.ConnWindow, Growth: c.Growth,
+		ReadBuffer: c.ReadBuffer, SendBuffer: c.SendBuffer, HalfOpen: c.HalfOpen,
+		HandshakeTimeout: c.HandshakeTimeout, IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive,
+	}.WithDefaults()
+}
+
 func (c Config) withDefaults(rt *actors.Runtime) Config {
-	def := func(v *int, d int) {
-		if *v <= 0 {
-			*v = d
-		}
-	}
-	def(&c.MaxStreams, DefaultMaxStreams)
-	def(&c.StreamWindow, DefaultStreamWindow)
-	def(&c.ConnWindow, DefaultConnWindow)
-	def(&c.Growth, DefaultGrowth)
-	def(&c.ReadBuffer, DefaultReadBuffer)
-	def(&c.SendBuffer, DefaultSendBuffer)
-	def(&c.HalfOpen, DefaultHalfOpen)
-	if c.HandshakeTimeout <= 0 {
-		c.HandshakeTimeout = DefaultHandshakeTimeout
-	}
-	if c.IdleTimeout <= 0 {
-		c.IdleTimeout = DefaultIdleTimeout
-	}
-	if c.KeepAlive == 0 {
-		c.KeepAlive = DefaultKeepAlive
-	}
 	if c.headTimeout <= 0 {
 		c.headTimeout = headTimeout
 	}
@@ -121,35 +106,16 @@ func (c Config) withDefaults(rt *actors.Runtime) Config {
 // what other implementations insist on; the second is how a stream's head gets through though the stream
 // is reset.
 func (c Config) quic() *quicgo.Config {
-	return &quicgo.Config{
-		Versions:                         []quicgo.Version{quicgo.Version1},
-		HandshakeIdleTimeout:             c.HandshakeTimeout,
-		MaxIdleTimeout:                   c.IdleTimeout,
-		KeepAlivePeriod:                  max(c.KeepAlive, 0),
-		InitialStreamReceiveWindow:       uint64(min(firstWindow, c.StreamWindow)),
-		MaxStreamReceiveWindow:           uint64(c.StreamWindow),
-		InitialConnectionReceiveWindow:   uint64(min(firstWindow, c.ConnWindow)),
-		MaxConnectionReceiveWindow:       uint64(c.ConnWindow),
-		MaxIncomingStreams:               int64(c.MaxStreams),
-		MaxIncomingUniStreams:            uniStreams,
-		EnableDatagrams:                  true,
-		EnableStreamResetPartialDelivery: true,
-	}
+	conf := c.tuning().QUIC()
+	conf.MaxIncomingUniStreams = uniStreams
+	conf.EnableDatagrams = true
+	conf.EnableStreamResetPartialDelivery = true
+	return conf
 }
 
 // Bounds lists what a remote can fill, at the default Config.
 func Bounds() []bound.Bound {
-	return []bound.Bound{
-		{Name: "transports/webtransport: streams that a remote has open on one connection", Cap: DefaultMaxStreams,
-			Attack: "endless streams"},
-		{Name: "transports/webtransport: bytes of one stream that nobody has read", Cap: DefaultStreamWindow,
-			Attack: "a sender faster than the owner"},
-		{Name: "transports/webtransport: bytes of one connection that nobody has read", Cap: DefaultConnWindow,
-			Attack: "many streams that nobody reads"},
-		{Name: "transports/webtransport: bytes that the windows of all connections have grown by", Cap: DefaultGrowth,
-			Attack: "many connections whose streams are read until their windows are wide, and no more then"},
-		{Name: "transports/webtransport: bytes of one stream that wait to be sent", Cap: 2*DefaultSendBuffer + quicstack.MaxDirect,
-			Attack: "questions whose answers are not read"},
+	return slices.Concat(quicstack.SharedBounds("transports/webtransport"), []bound.Bound{
 		{Name: "transports/webtransport: inbound handshakes under way on one socket", Cap: DefaultHalfOpen,
 			Attack: "first packets from made-up addresses, and sessions without Noise"},
 		{Name: "transports/webtransport: streams of one connection reset or refused, at once", Cap: quicstack.ResetBurst,
@@ -162,5 +128,5 @@ func Bounds() []bound.Bound {
 			Attack: "streams of no kind, opened and closed"},
 		{Name: "transports/webtransport: requests of a remote that has no session", Cap: maxRequests,
 			Attack: "requests to anywhere, one after the other"},
-	}
+	})
 }

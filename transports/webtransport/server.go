@@ -34,7 +34,7 @@ func (t *Transport) handshakes() (*stdtls.Config, any, error) {
 // greet makes a conduit of a client's connection. What takes too long, or longer than the listener lives,
 // ends with the connection.
 func (t *Transport) greet(ctx context.Context, k *quicstack.Link) *quicstack.Conn {
-	ctx, cancel := context.WithTimeout(ctx, t.cfg.HandshakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, t.tuning.HandshakeTimeout)
 	defer cancel()
 	// owned: by nobody, as it only closes.
 	stop := context.AfterFunc(ctx, func() { k.Drop(0, "") })

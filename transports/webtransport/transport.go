@@ -21,6 +21,7 @@ const name = "webtransport"
 type Transport struct {
 	rt      *actors.Runtime
 	cfg     Config
+	tuning  quicstack.Tuning
 	dialled *quicgo.Config // of a connection of ours
 	served  *quicgo.Config // of a client's
 	err     error          // why it cannot be used: nobody has told whose it is
@@ -35,7 +36,7 @@ var _ conduit.Member = (*Transport)(nil)
 // New makes the transport. Its goroutines are pumps of rt, beside those of the QUIC stack. Without
 // Config.Key it is of no use before Join.
 func New(rt *actors.Runtime, cfg Config) *Transport {
-	t := &Transport{rt: rt, cfg: cfg.withDefaults(rt), err: ErrNoKey}
+	t := &Transport{rt: rt, cfg: cfg.withDefaults(rt), tuning: cfg.tuning(), err: ErrNoKey}
 	t.dialled = t.cfg.quic()
 	t.served = t.cfg.quic()
 	t.served.MaxIncomingStreams++ // that of CONNECT
@@ -70,7 +71,7 @@ func (t *Transport) Join(n conduit.Node) error {
 }
 
 func (t *Transport) sockets(warn func(string, ...any)) quicstack.Config {
-	return quicstack.Config{Key: t.cfg.Key, HalfOpen: t.cfg.HalfOpen, Growth: t.cfg.Growth, Warn: warn}
+	return quicstack.Config{Key: t.cfg.Key, HalfOpen: t.tuning.HalfOpen, Growth: t.tuning.Growth, Warn: warn}
 }
 
 // Name implements conduit.Transport.
@@ -93,7 +94,7 @@ func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, expect identity.ID
 
 func (t *Transport) conduit(k *quicstack.Link, s *session, who *noise.Result) *quicstack.Conn {
 	c := k.Conn(quicstack.Params{
-		Peer: who.Peer, Key: who.PublicKey, ReadBuffer: t.cfg.ReadBuffer, SendBuffer: t.cfg.SendBuffer, Layer: s,
+		Peer: who.Peer, Key: who.PublicKey, ReadBuffer: t.tuning.ReadBuffer, SendBuffer: t.tuning.SendBuffer, Layer: s,
 	})
 	c.Pump("session", func() { s.watch(c) })
 	return c
