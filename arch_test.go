@@ -47,6 +47,7 @@ var archPolicy = []archRow{
 	{"protocols/*/*", aCore, archForCores},
 
 	// Parts of adapters: docs/adr/0012.
+	{"transports/internal/quicstack/quicstacktest", aTest, []string{"..."}},
 	{"transports/internal/...", anAdapter, archForAdapters},
 	{"transports/memory", aNearby, archForAdapters},                                                   // the one transport of simulated networks
 	{"transports/quic", anAdapter, append([]string{"negotiation/tls"}, archForAdapters...)},           // its handshake is TLS

@@ -9,7 +9,7 @@ import (
 
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
-	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack/quicstacktest"
 )
 
 func TestAnotherPeerThanTheWantedOneIsNamed(t *testing.T) {
@@ -66,54 +66,21 @@ func TestACodeOfMoreThan32BitsIsTheLargest(t *testing.T) {
 
 func TestASilentRemoteEndsTheConnection(t *testing.T) {
 	a, b := pair(t, func(c *Config) { c.IdleTimeout = time.Second })
-	s := transporttest.NewEndSink()
-	b.Bind(s)
-	_ = a.UDP().Close()
-	e := <-s.How
-	if e.Code != 0 || e.Remote || !strings.Contains(e.Err.Error(), "quic: remote: talk to") || !strings.Contains(e.Err.Error(), "no answer") {
-		t.Errorf("%+v", e)
-	}
+	quicstacktest.SilenceEnds(t, a, b)
 }
 
 // What is taken of streams that nobody reads is bounded for each, and for all of them together.
 func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
-	const streams, window, conn, send = 8, 1 << 20, 1 << 20, 16 << 10
-	a, _ := pair(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.SendBuffer = window, conn, send })
-	taken := 0
-	for range streams {
-		s, err := a.OpenStream()
-		if err != nil {
-			t.Fatal(err)
-		}
-		taken += transporttest.NewStreamWriter(s).Fill(t, 100*send)
-	}
-	if limit := conn + streams*(2*send+quicstack.MaxDirect); taken > limit || taken < quicstack.FirstWindow {
-		t.Errorf("%d bytes were taken, %d to %d may be", taken, quicstack.FirstWindow, limit)
-	}
+	const window, send = 1 << 20, 16 << 10
+	a, _ := pair(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.SendBuffer = window, window, send })
+	quicstacktest.UnreadIsBounded(t, a, window, send)
 }
 
 // Many small writes do not wait for a pump each, and yet not without bound in the QUIC stack.
 func TestBytesThatWaitToBeSentAreBounded(t *testing.T) {
 	const window = 32 << 10
 	a, _ := pair(t, func(c *Config) { c.StreamWindow = window })
-	s, err := a.OpenStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	transporttest.NewStreamWriter(s)
-	small, taken := make([]byte, 100), 0
-	for range 100 * (2*DefaultSendBuffer + quicstack.MaxDirect) / len(small) {
-		n, err := s.TryWrite(small)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if taken += n; n < len(small) {
-			break
-		}
-	}
-	if limit := window + 2*DefaultSendBuffer + quicstack.MaxDirect; taken > limit || taken < DefaultSendBuffer {
-		t.Errorf("%d bytes were taken, %d to %d may be", taken, DefaultSendBuffer, limit)
-	}
+	quicstacktest.UnsentIsBounded(t, a, window)
 }
 
 func TestADialLeavesFromTheListenersPort(t *testing.T) {

@@ -12,9 +12,8 @@ import (
 
 	"github.com/troupe-p2p/troupe/negotiation/tls"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
-	"github.com/troupe-p2p/troupe/transports/conduit"
-	"github.com/troupe-p2p/troupe/transports/internal/fault"
 	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack/quicstacktest"
 
 	quicgo "github.com/quic-go/quic-go"
 )
@@ -22,27 +21,21 @@ import (
 // A remote that opens streams and resets them costs us what no limit of streams sees.
 func TestResetsInAStormEndTheConnection(t *testing.T) {
 	a, b := pair(t, same)
-	s := transporttest.NewEndSink()
-	s.OnAccepted = func(st conduit.MuxedStream) { transporttest.NewStreamWriter(st) }
-	b.Bind(s)
-	sent := 0
-	for range 100 * quicstack.ResetBurst {
-		qs, err := a.QUIC().OpenStreamSync(t.Context())
-		if err != nil {
-			break
+	quicstacktest.StormEnds(t, b, func() (sent int) {
+		for range 100 * quicstack.ResetBurst {
+			qs, err := a.QUIC().OpenStreamSync(t.Context())
+			if err != nil {
+				break
+			}
+			if _, err := qs.Write([]byte("!")); err != nil {
+				break
+			}
+			qs.CancelWrite(3)
+			qs.CancelRead(3)
+			sent++
 		}
-		if _, err := qs.Write([]byte("!")); err != nil {
-			break
-		}
-		qs.CancelWrite(3)
-		qs.CancelRead(3)
-		sent++
-	}
-	e := <-s.How
-	var qe *Error
-	if e.Code != quicstack.RateLimited || e.Remote || !errors.Is(e.Err, ErrResets) || !errors.As(e.Err, &qe) || qe.Origin != fault.Limit {
-		t.Errorf("after %d streams: %+v", sent, e)
-	}
+		return sent
+	})
 	var ae *quicgo.ApplicationError
 	<-a.QUIC().Context().Done()
 	if _, err := a.QUIC().OpenStream(); !errors.As(err, &ae) || ae.ErrorCode != quicstack.RateLimited {
@@ -58,13 +51,7 @@ func TestWindowsShareTheirGrowth(t *testing.T) {
 			rt, tune := transporttest.Runtime(t), func(c *Config) { c.StreamWindow, c.ConnWindow, c.Growth = 4<<20, 8<<20, growth }
 			to := node(rt, 2, tune)
 			a, b := transporttest.Ends[*conn](t, node(rt, 1, tune), to, anyPort)
-			grown := to.stack.Grown
-			transporttest.Carry(t, a, b, make([]byte, 32<<20))
-			if n := grown(); (n > 0) != (growth > 1) || n > growth {
-				t.Errorf("windows grew by %d", n)
-			}
-			_ = a.Close(0, "")
-			transporttest.Settle(t, "bytes that windows have grown by", 0, grown)
+			quicstacktest.GrowthIsShared(t, a, b, to.stack.Grown, growth)
 		})
 	}
 }
@@ -73,11 +60,6 @@ func TestWindowsShareTheirGrowth(t *testing.T) {
 func TestGarbageIsAnsweredWithLessThanItIs(t *testing.T) {
 	tr := New(transporttest.Runtime(t), testConfig(transporttest.Key(1)))
 	l, acc := transporttest.Listen(t, tr, anyPort)
-	nc, err := net.DialUDP("udp4", nil, l.(*quicstack.Listener).UDP().LocalAddr().(*net.UDPAddr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = nc.Close() }()
 	long := func(first byte, version string) []byte {
 		p := make([]byte, 1200)
 		_, _ = rand.Read(p)
@@ -85,37 +67,25 @@ func TestGarbageIsAnsweredWithLessThanItIs(t *testing.T) {
 		copy(p[1:], version+"\x08") // and 8 bytes of a connection ID
 		return p
 	}
-	out := 0
-	for range 50 {
-		short := make([]byte, 1200)
-		_, _ = rand.Read(short)
-		short[0] = 0x40
-		for _, p := range [][]byte{
-			{0}, {0x40}, {0xc0}, short,
-			long(0x80, "\x00\x00\x00\x00"), // Version Negotiation, which only clients get
-			long(0xc0, "\x0a\x0a\x0a\x0a"), // a version of nobody
-			long(0xc0, "\x00\x00\x00\x01"), // Initial
-			long(0xd0, "\x00\x00\x00\x01"), // 0-RTT
-			long(0xf0, "\x00\x00\x00\x01"), // Retry
-		} {
-			if _, err := nc.Write(p); err != nil {
-				t.Fatal(err)
+	quicstacktest.AnswersLess(t, l.(*quicstack.Listener).UDP().LocalAddr(), func(yield func([]byte) bool) {
+		for range 50 {
+			short := make([]byte, 1200)
+			_, _ = rand.Read(short)
+			short[0] = 0x40
+			for _, p := range [][]byte{
+				{0}, {0x40}, {0xc0}, short,
+				long(0x80, "\x00\x00\x00\x00"), // Version Negotiation, which only clients get
+				long(0xc0, "\x0a\x0a\x0a\x0a"), // a version of nobody
+				long(0xc0, "\x00\x00\x00\x01"), // Initial
+				long(0xd0, "\x00\x00\x00\x01"), // 0-RTT
+				long(0xf0, "\x00\x00\x00\x01"), // Retry
+			} {
+				if !yield(p) {
+					return
+				}
 			}
-			out += len(p)
 		}
-	}
-	in, buf := 0, make([]byte, 2048)
-	for {
-		_ = nc.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		n, err := nc.Read(buf)
-		if err != nil {
-			break
-		}
-		in += n
-	}
-	if in > out {
-		t.Errorf("%d bytes came back for %d", in, out)
-	}
+	})
 	c, err := transporttest.Dial(t.Context(), New(transporttest.Runtime(t), testConfig(transporttest.Key(2))), l.Addr())
 	if err != nil {
 		t.Fatalf("who is honest does not get in: %v", err)
@@ -173,19 +143,5 @@ func TestARestartEndsTheConnectionsOfBefore(t *testing.T) {
 // Close waits for nobody: not for a remote that is gone, nor for streams that are stuck.
 func TestCloseOfAStuckConnectionIsQuick(t *testing.T) {
 	a, b := pair(t, same)
-	s := transporttest.NewEndSink()
-	a.Bind(s)
-	st, err := a.OpenStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if taken := transporttest.NewStreamWriter(st).Fill(t, 4<<20); taken == 4<<20 {
-		t.Fatal("it is not stuck")
-	}
-	_ = b.UDP().Close()
-	began := time.Now()
-	_ = a.Close(7, "bye")
-	if e := <-s.How; e.Code != 7 || e.Remote || time.Since(began) > time.Second {
-		t.Errorf("%+v, after %v", e, time.Since(began))
-	}
+	quicstacktest.StuckCloseIsQuick(t, a, b)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack/quicstacktest"
 	"github.com/troupe-p2p/troupe/transports/quic"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -74,33 +75,13 @@ func TestCodesOfHTTPMeanNothing(t *testing.T) {
 
 func TestASilentRemoteEndsTheConnection(t *testing.T) {
 	a, b := pair(t, func(c *Config) { c.IdleTimeout = time.Second })
-	s := transporttest.NewEndSink()
-	b.Bind(s)
-	_ = a.UDP().Close()
-	e := <-s.How
-	if e.Code != 0 || e.Remote || !strings.Contains(e.Err.Error(), "webtransport: remote: talk to") || !strings.Contains(e.Err.Error(), "no answer") {
-		t.Errorf("%+v", e)
-	}
+	quicstacktest.SilenceEnds(t, a, b)
 }
 
 // Close waits for nobody for long: not for a remote that is gone, nor for streams that are stuck.
 func TestCloseOfAStuckConnectionIsQuick(t *testing.T) {
 	a, b := pair(t, same)
-	s := transporttest.NewEndSink()
-	a.Bind(s)
-	st, err := a.OpenStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if taken := transporttest.NewStreamWriter(st).Fill(t, 4<<20); taken == 4<<20 {
-		t.Fatal("it is not stuck")
-	}
-	_ = b.UDP().Close()
-	began := time.Now()
-	_ = a.Close(7, "bye")
-	if e := <-s.How; e.Code != 7 || e.Remote || time.Since(began) > time.Second {
-		t.Errorf("%+v, after %v", e, time.Since(began))
-	}
+	quicstacktest.StuckCloseIsQuick(t, a, b)
 }
 
 // A stream that is reset before anything was written says whose it was all the same.
@@ -116,43 +97,16 @@ func TestAResetGetsThroughWithItsHead(t *testing.T) {
 
 // What is taken of streams that nobody reads is bounded for each, and for all of them together.
 func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
-	const streams, window, conn, send = 8, 1 << 20, 1 << 20, 16 << 10
-	a, _ := pair(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.SendBuffer = window, conn, send })
-	taken := 0
-	for range streams {
-		s, err := a.OpenStream()
-		if err != nil {
-			t.Fatal(err)
-		}
-		taken += transporttest.NewStreamWriter(s).Fill(t, 100*send)
-	}
-	if limit := conn + streams*(2*send+quicstack.MaxDirect); taken > limit || taken < quicstack.FirstWindow {
-		t.Errorf("%d bytes were taken, %d to %d may be", taken, quicstack.FirstWindow, limit)
-	}
+	const window, send = 1 << 20, 16 << 10
+	a, _ := pair(t, func(c *Config) { c.StreamWindow, c.ConnWindow, c.SendBuffer = window, window, send })
+	quicstacktest.UnreadIsBounded(t, a, window, send)
 }
 
 // Many small writes do not wait for a pump each, and yet not without bound in the QUIC stack.
 func TestBytesThatWaitToBeSentAreBounded(t *testing.T) {
 	const window = 32 << 10
 	a, _ := pair(t, func(c *Config) { c.StreamWindow = window })
-	s, err := a.OpenStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	transporttest.NewStreamWriter(s)
-	small, taken := make([]byte, 100), 0
-	for range 100 * (2*DefaultSendBuffer + quicstack.MaxDirect) / len(small) {
-		n, err := s.TryWrite(small)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if taken += n; n < len(small) {
-			break
-		}
-	}
-	if limit := window + 2*DefaultSendBuffer + quicstack.MaxDirect; taken > limit || taken < DefaultSendBuffer {
-		t.Errorf("%d bytes were taken, %d to %d may be", taken, DefaultSendBuffer, limit)
-	}
+	quicstacktest.UnsentIsBounded(t, a, window)
 }
 
 // Windows grow while streams are read, as far as all connections together may, and what one has grown by
@@ -165,13 +119,8 @@ func TestWindowsShareTheirGrowth(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := acc.next(t)
-	transporttest.Carry(t, c.Muxed, b, make([]byte, 32<<20))
-	if n := server.stack.Grown(); n == 0 || n > growth {
-		t.Errorf("windows grew by %d, at most %d may be", n, growth)
-	}
-	c.Abandon()
+	quicstacktest.GrowthIsShared(t, c.Muxed, b, server.stack.Grown, growth)
 	_ = b.Close(0, "")
-	transporttest.Settle(t, "bytes that windows have grown by", 0, server.stack.Grown)
 }
 
 // A node that speaks QUIC as well has one socket for both on one address, and each of the two comes and

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"runtime"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 	"github.com/troupe-p2p/troupe/transports/internal/halfopen"
 	"github.com/troupe-p2p/troupe/transports/internal/quicstack"
+	"github.com/troupe-p2p/troupe/transports/internal/quicstack/quicstacktest"
 
 	quicgo "github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -61,34 +61,16 @@ func TestOtherProtocolsAreRefusedInTLS(t *testing.T) {
 
 func TestGarbageIsAnsweredWithLessThanItIs(t *testing.T) {
 	_, l, acc := served(t, same)
-	nc, err := net.DialUDP("udp4", nil, l.UDP().LocalAddr().(*net.UDPAddr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = nc.Close() }()
-	out := 0
-	for i := range 200 {
-		p := make([]byte, 1200)
-		_, _ = rand.Read(p)
-		copy(p, []byte{[]byte{0, 0x40, 0xc0, 0xf0}[i%4], 0, 0, 0, 1, 8})
-		n, err := nc.Write(p)
-		if err != nil {
-			t.Fatal(err)
+	quicstacktest.AnswersLess(t, l.UDP().LocalAddr(), func(yield func([]byte) bool) {
+		for i := range 200 {
+			p := make([]byte, 1200)
+			_, _ = rand.Read(p)
+			copy(p, []byte{[]byte{0, 0x40, 0xc0, 0xf0}[i%4], 0, 0, 0, 1, 8})
+			if !yield(p) {
+				return
+			}
 		}
-		out += n
-	}
-	in, buf := 0, make([]byte, 2048)
-	for {
-		_ = nc.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		n, err := nc.Read(buf)
-		if err != nil {
-			break
-		}
-		in += n
-	}
-	if in > out {
-		t.Errorf("%d bytes came back for %d", in, out)
-	}
+	})
 	honest(t, l, acc)
 }
 
@@ -402,15 +384,8 @@ func TestResetsInAStormEndTheConnection(t *testing.T) {
 	for what, session := range map[string]uint64{"of the session": 0, "of another one": 4000} {
 		t.Run(what, func(t *testing.T) {
 			a, b := pair(t, same)
-			s := transporttest.NewEndSink()
-			s.OnAccepted = func(st conduit.MuxedStream) { transporttest.NewStreamWriter(st) }
-			b.Bind(s)
-			sent := storm(t, a, append(appendHead(nil, sessionOf(a).id+session), '!'))
-			e := <-s.How
-			var we *Error
-			if e.Code != quicstack.RateLimited || e.Remote || !errors.Is(e.Err, ErrResets) || !errors.As(e.Err, &we) || we.Origin != fault.Limit {
-				t.Errorf("after %d streams: %+v", sent, e)
-			}
+			head := append(appendHead(nil, sessionOf(a).id+session), '!')
+			quicstacktest.StormEnds(t, b, func() int { return storm(t, a, head) })
 		})
 	}
 }
