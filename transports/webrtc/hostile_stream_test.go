@@ -34,6 +34,15 @@ func send(t *testing.T, st *sctp.Stream, p []byte) {
 	}
 }
 
+// ours wants an end that this node has made, with a code, for a reason, and says whose fault it is.
+func ours(t *testing.T, e transporttest.Ending, code uint32, why error, whose fault.Origin) {
+	t.Helper()
+	var we *Error
+	if e.Code != code || e.Remote || !errors.Is(e.Err, why) || !errors.As(e.Err, &we) || we.Origin != whose {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestChannelsBeforeTheHandshakeAreBounded(t *testing.T) {
 	a, b := pair(t, same)
 	b.mu.Lock()
@@ -47,9 +56,7 @@ func TestChannelsBeforeTheHandshakeAreBounded(t *testing.T) {
 			t.Fatalf("%d channels are held", len(b.early))
 		}
 	})
-	if h.Code != codeLimit || h.Remote || !errors.Is(h.Err, ErrStreamLimit) {
-		t.Errorf("%+v", h)
-	}
+	ours(t, h, codeLimit, ErrStreamLimit, fault.Limit)
 }
 
 // opening has a open channels, up to a number and never closing one, until the other end has had enough.
@@ -96,10 +103,7 @@ func TestStreamsOfARemoteAreBounded(t *testing.T) {
 			t.Fatalf("%d streams are open", theirs)
 		}
 	})
-	var we *Error
-	if h.Code != codeRateLimited || h.Remote || !errors.Is(h.Err, ErrResets) || !errors.As(h.Err, &we) || we.Origin != fault.Limit {
-		t.Errorf("%+v", h)
-	}
+	ours(t, h, codeRateLimited, ErrResets, fault.Limit)
 }
 
 // A channel that the remote does not close behind us costs a goroutine, and SCTP's time: who leaves many loses
@@ -122,10 +126,7 @@ func TestChannelsThatLingerAreBounded(t *testing.T) {
 			b.mu.Lock()
 		}
 	})
-	var we *Error
-	if h.Code != codeLimit || h.Remote || !errors.Is(h.Err, ErrLingering) || !errors.As(h.Err, &we) || we.Origin != fault.Limit {
-		t.Errorf("%+v", h)
-	}
+	ours(t, h, codeLimit, ErrLingering, fault.Limit)
 }
 
 // A remote that opens streams and resets them costs us what no limit of streams sees.
@@ -146,10 +147,7 @@ func TestResetsInAStormEndTheConnection(t *testing.T) {
 		}
 		_ = s.Reset(3)
 	}
-	h := <-e.How
-	if h.Code != codeRateLimited || h.Remote || !errors.Is(h.Err, ErrResets) {
-		t.Errorf("%+v", h)
-	}
+	ours(t, <-e.How, codeRateLimited, ErrResets, fault.Limit)
 	if h := <-ea.How; h.Code != codeRateLimited || !h.Remote {
 		t.Errorf("the remote was told %+v", h)
 	}
@@ -175,10 +173,7 @@ func TestWhatIsNoStreamIsReset(t *testing.T) {
 			s.Bind(sink, 1)
 			do(t, st)
 			h := <-sink.how
-			var we *Error
-			if h.Code != codeProtocol || h.Remote || !errors.Is(h.Err, ErrProtocol) || !errors.As(h.Err, &we) || we.Origin != fault.Remote {
-				t.Errorf("%+v", h)
-			}
+			ours(t, h, codeProtocol, ErrProtocol, fault.Remote)
 			drain(sink)
 			if _, err := b.OpenStream(); err != nil {
 				t.Errorf("the connection does not go on: %v", err)
@@ -308,19 +303,13 @@ func TestUnreadBytesAreBoundedWithoutWindows(t *testing.T) {
 		send(t, st, m)
 	}
 	s := <-streams
-	last, still := uint64(0), 0
-	for still < 20 {
-		<-time.After(20 * time.Millisecond)
-		if now := st.BufferedAmount(); now != last {
-			last, still = now, 0
-		} else {
-			still++
-		}
+	left := stands(20*time.Millisecond, func() int {
 		if _, _, unread := b.held(); unread > window+maxFrame {
 			t.Fatalf("%d bytes are unread", unread)
 		}
-	}
-	if taken := total - int(last); taken > window+2*buffer {
+		return int(st.BufferedAmount())
+	})
+	if taken := total - left; taken > window+2*buffer {
 		t.Errorf("%d bytes were taken off the sender", taken)
 	}
 	// Others wait for that stream; but not for ever.
@@ -343,6 +332,18 @@ func TestUnreadBytesAreBoundedWithoutWindows(t *testing.T) {
 	_ = e
 }
 
+// stands waits until a number stays as it is, and says what it is then.
+func stands(every time.Duration, number func() int) int {
+	last := -1
+	for still := 0; still < 20; still++ {
+		<-time.After(every)
+		if now := number(); now != last {
+			last, still = now, -1
+		}
+	}
+	return last
+}
+
 // All streams of a connection together may not hold more than ConnWindow.
 func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
 	const window = 256 << 10
@@ -350,36 +351,26 @@ func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
 	accepting(b)
 	a.Bind(transporttest.NewEndSink())
 	data := make([]byte, 1<<20)
-	var all []*lost
 	for range 16 {
 		s, err := a.OpenStream()
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := newLost()
-		all = append(all, w)
-		s.Bind(w, 1)
+		s.Bind(newLost(), 1)
 		if _, err := s.TryWrite(data); err != nil {
 			t.Fatal(err)
 		}
 	}
-	still := 0
-	for last := -1; still < 20; {
-		<-time.After(10 * time.Millisecond)
+	unread := stands(10*time.Millisecond, func() int {
 		_, _, unread := b.held()
 		if unread > window+16*maxFrame {
 			t.Fatalf("%d bytes are unread", unread)
 		}
-		if unread == last {
-			still++
-		} else {
-			last, still = unread, 0
-		}
-	}
-	if _, _, unread := b.held(); unread < window {
+		return unread
+	})
+	if unread < window {
 		t.Errorf("%d bytes are unread: the window is not filled", unread)
 	}
-	_ = all
 }
 
 // Bytes that wait for the remote's acknowledgement are bounded: what does not fit is not taken.
