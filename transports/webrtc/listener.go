@@ -2,12 +2,12 @@ package webrtc
 
 import (
 	"context"
-	"errors"
 
 	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 	"github.com/troupe-p2p/troupe/transports/internal/muxed"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -112,10 +112,7 @@ func (l *listener) fail(err error) {
 		return
 	}
 	_ = l.release()
-	var pe *actors.PanicError
-	if !errors.As(err, &pe) {
-		err = fail(fault.Local, "accept on", l.addr, err)
-	}
+	err = sockets.AcceptError(name, l.addr, err)
 	l.t.rt.Pump("webrtc accept", func() { l.hand.Sink.Failed(err) }, ignore)
 }
 

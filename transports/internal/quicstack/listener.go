@@ -2,7 +2,6 @@ package quicstack
 
 import (
 	"context"
-	"errors"
 	"net"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -124,11 +123,7 @@ func (l *Listener) lost(err error) {
 		return
 	}
 	_ = l.release()
-	var pe *actors.PanicError
-	if !errors.As(err, &pe) {
-		err = sockets.Fail(l.p.Transport, fault.Local, "accept on", l.addr, err)
-	}
-	l.hand.Sink.Failed(err)
+	l.hand.Sink.Failed(sockets.AcceptError(l.p.Transport, l.addr, err))
 }
 
 // run is the pump that accepts.

@@ -121,11 +121,16 @@ func (l *Listener[C]) failed(err error) {
 		return
 	}
 	_ = l.Free()
+	l.Sink.Failed(AcceptError(l.Transport, l.At, err))
+}
+
+// AcceptError is why a listener failed, for its owner. A panic of his stays what it is.
+func AcceptError(transport string, at ma.Multiaddr, err error) error {
 	var pe *actors.PanicError
-	if !errors.As(err, &pe) {
-		err = Fail(l.Transport, fault.Local, "accept on", l.At, err)
+	if errors.As(err, &pe) {
+		return err
 	}
-	l.Sink.Failed(err)
+	return Fail(transport, fault.Local, "accept on", at, err)
 }
 
 // Broke closes the listener because its owner has panicked, on the pump or elsewhere.
