@@ -18,6 +18,9 @@
 //	raw        bytes: echo, back-pressure, draining, handing over, ends of every kind, misuse
 //	muxed      streams: the same, with half-close, resets and codes, limits, ten thousand of them
 //
+// What the suite is made of is there for tests of one's own: Listen, Dial, Connect and Ends to meet, sinks
+// that record, Writer and StreamWriter to write, Carry to see that bytes still come through, and benchmarks.
+//
 // Nothing here sleeps: each wait ends with an event of the conduit under test or with a failure
 // after patience has passed. The tests run one after another and count the buffers and goroutines
 // that are left over, so nothing else may run beside them in the process.
