@@ -313,44 +313,13 @@ func TestB06LengthsThatAreNone(t *testing.T) {
 	}
 }
 
-// states are those of an honest dialler's handshake.
-var states = []struct {
-	name string
-	to   func(p *script.Peer)
-}{
-	{"nothing said", func(*script.Peer) {}},
-	{"half a header", func(p *script.Peer) { p.Send(script.Truncated(script.Header, 9)) }},
-	{"a header", func(p *script.Peer) {
-		p.Send(script.Header)
-		p.Want("the node greets back", script.Header)
-	}},
-	{"agreed on Noise", proposeNoise},
-	{"an ephemeral key", func(p *script.Peer) {
-		proposeNoise(p)
-		h := p.Noise(script.Noise{})
-		h.Send()
-		h.Want("the node proves itself")
-	}},
-	{"half a proof", func(p *script.Peer) {
-		proposeNoise(p)
-		h := p.Noise(script.Noise{})
-		h.Send()
-		h.Want("the node proves itself")
-		p.Send(script.Truncated(script.Bytes(h.Message()), 50))
-	}},
-	{"secured", func(p *script.Peer) {
-		proposeNoise(p)
-		p.Noise(script.Noise{}).Run("the node proves itself")
-	}},
-}
-
 func TestB07StallsAfterEachMessage(t *testing.T) {
 	attacked(t, streamGrounds(t), func(t *testing.T, v *victim) {
 		began := time.Now()
 		var all []*script.Peer
-		for _, s := range states {
-			p := v.dial(s.name)
-			s.to(p)
+		for _, s := range script.Steps() {
+			p := v.dial(s.Name)
+			s.Play(p)
 			all = append(all, p)
 		}
 		for _, p := range all {
@@ -360,12 +329,12 @@ func TestB07StallsAfterEachMessage(t *testing.T) {
 }
 
 func TestB08ResetsInEachState(t *testing.T) {
-	upgraded := func(p *script.Peer) { p.Upgrade("the node is there", script.Noise{}) }
+	upgraded := script.Step{Name: "upgraded", Play: func(p *script.Peer) { p.Upgrade("the node is there", script.Noise{}) }}
 	attacked(t, streamGrounds(t), func(t *testing.T, v *victim) {
 		for i := range 20 {
-			for _, to := range append(stateFuncs(), upgraded) {
+			for _, s := range append(script.Steps(), upgraded) {
 				p := v.dial(fmt.Sprint(i))
-				to(p)
+				s.Play(p)
 				if r, ok := p.Conduit().(conduit.Resetter); ok {
 					_ = r.Reset()
 				}
@@ -373,13 +342,6 @@ func TestB08ResetsInEachState(t *testing.T) {
 			}
 		}
 	})
-}
-
-func stateFuncs() (all []func(*script.Peer)) {
-	for _, s := range states {
-		all = append(all, s.to)
-	}
-	return all
 }
 
 // TestB10ManyConnectionsWithOnePeer: both dial at the same time, one has more nodes than are allowed, and

@@ -12,43 +12,6 @@ import (
 	"github.com/troupe-p2p/troupe/testkit/script"
 )
 
-// steps are the states of an honest dialler's handshake, in each of which it may fall silent.
-var steps = []struct {
-	name string
-	to   func(p *script.Peer)
-}{
-	{"says nothing", func(*script.Peer) {}},
-	{"says half of the header", func(p *script.Peer) { p.Send(script.Truncated(script.Header, 9)) }},
-	{"says only the header", func(p *script.Peer) {
-		p.Send(script.Header)
-		p.Want("the node greets back", script.Header)
-	}},
-	{"agrees on noise", propose},
-	{"sends its ephemeral key", func(p *script.Peer) {
-		propose(p)
-		h := p.Noise(script.Noise{})
-		h.Send()
-		h.Want("the node proves itself")
-	}},
-	{"sends half of its proof", func(p *script.Peer) {
-		propose(p)
-		h := p.Noise(script.Noise{})
-		h.Send()
-		h.Want("the node proves itself")
-		p.Send(script.Truncated(script.Bytes(h.Message()), 50))
-	}},
-	{"is secured and has no muxer", func(p *script.Peer) {
-		propose(p)
-		p.Noise(script.Noise{}).Run("the node proves itself")
-	}},
-	{"stands before its last proposal", func(p *script.Peer) {
-		propose(p)
-		p.Noise(script.Noise{}).Run("the node proves itself")
-		p.Send(script.Header)
-		p.Want("the node greets back", script.Header)
-	}},
-}
-
 func propose(p *script.Peer) { p.Propose("the node speaks noise", noise.ID) }
 
 // wantPatience checks that the node has waited as long as it says, and no longer.
@@ -62,12 +25,12 @@ func wantPatience(t *testing.T, p *script.Peer, began time.Time, want time.Durat
 
 func TestAPeerThatFallsSilentInAHandshakeLosesItAtTheDeadline(t *testing.T) {
 	const patience = 15 * time.Second
-	for _, c := range steps {
-		t.Run(c.name, func(t *testing.T) {
+	for _, c := range script.Steps() {
+		t.Run(c.Name, func(t *testing.T) {
 			play(t, nil, func(t *testing.T, s *stage) {
 				began := s.d.Now()
 				p := s.dial(script.Config{})
-				c.to(p)
+				c.Play(p)
 				p.WantIdle("it is the peer's turn", patience-time.Second)
 				wantPatience(t, p, began, patience)
 			})
