@@ -1,4 +1,4 @@
-package troupe_test
+package arch
 
 import (
 	"go/ast"
@@ -10,37 +10,37 @@ import (
 // The calls that start a goroutine without a go statement, and those that read the clock or set
 // one of the runtime's timers, by the full name of the function.
 var (
-	archSpawning = map[string]bool{
+	spawning = map[string]bool{
 		"(*sync.WaitGroup).Go": true, "context.AfterFunc": true, "time.AfterFunc": true,
 		"(*golang.org/x/sync/errgroup.Group).Go": true,
 	}
-	archClocked = map[string]bool{
+	clocked = map[string]bool{
 		"context.WithDeadline": true, "context.WithDeadlineCause": true,
 		"context.WithTimeout": true, "context.WithTimeoutCause": true,
 		"time.After": true, "time.AfterFunc": true, "time.NewTicker": true, "time.NewTimer": true,
 		"time.Now": true, "time.Since": true, "time.Sleep": true, "time.Tick": true, "time.Until": true,
 	}
-	archUnordered = map[string]bool{
+	unordered = map[string]bool{
 		"maps.All": true, "maps.Keys": true, "maps.Values": true, "(*sync.Map).Range": true,
 	}
-	archSorting = map[string]bool{"slices.Sorted": true, "slices.SortedFunc": true, "slices.SortedStableFunc": true}
+	sorting = map[string]bool{"slices.Sorted": true, "slices.SortedFunc": true, "slices.SortedStableFunc": true}
 )
 
-// archOrderFree is the comment that lets a map be iterated or a select have several cases: it says
+// orderFree is the comment that lets a map be iterated or a select have several cases: it says
 // why the order cannot be seen in messages, timers or bytes.
-const archOrderFree = "order-free:"
+const orderFree = "order-free:"
 
-// archOwned is the comment that lets a call, but never a go statement, start a goroutine of its own:
+// owned is the comment that lets a call, but never a go statement, start a goroutine of its own:
 // it says why nothing in it can panic, or who would see that.
-const archOwned = "owned:"
+const owned = "owned:"
 
 // TestCodeKeepsToItsLayer looks at what the code does, where the policy looks at what it
 // imports: goroutines only where panics have an owner, clocks only where simulation can replace
 // them, no order that a seed does not decide.
 func TestCodeKeepsToItsLayer(t *testing.T) {
-	tr := archLoad(t)
+	tr := load(t)
 	for _, p := range tr.packages {
-		r, ok := archRowOf(p.path)
+		r, ok := rowOf(p.path)
 		if !ok {
 			continue // reported with the policy
 		}
@@ -51,26 +51,26 @@ func TestCodeKeepsToItsLayer(t *testing.T) {
 			if f.generated {
 				continue
 			}
-			c := archChecker{tr: tr, p: p, f: f, may: r.layer, report: t.Errorf}
+			c := checker{tr: tr, p: p, f: f, may: r.layer, report: t.Errorf}
 			ast.Inspect(f.syntax, c.look)
 		}
 	}
 }
 
-type archChecker struct {
+type checker struct {
 	report func(format string, args ...any)
-	tr     *archTree
-	p      *archPkg
-	f      *archFile
-	may    archLayer
+	tr     *tree
+	p      *pkg
+	f      *file
+	may    layer
 	sorted *ast.CallExpr // the unordered call that a sorting call around it puts in order
 }
 
-func (c *archChecker) wrong(n ast.Node, what string) {
+func (c *checker) wrong(n ast.Node, what string) {
 	c.report("%s: in a %s: %s", c.tr.fset.Position(n.Pos()), c.may.name, what)
 }
 
-func (c *archChecker) look(n ast.Node) bool {
+func (c *checker) look(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GoStmt:
 		if !c.may.spawn {
@@ -87,7 +87,7 @@ func (c *archChecker) look(n ast.Node) bool {
 	case *ast.SelectStmt:
 		c.lookAtSelect(n)
 	case *ast.RangeStmt:
-		if c.isMap(n.X) && !c.may.live && !c.f.says(c.tr, n, archOrderFree) {
+		if c.isMap(n.X) && !c.may.live && !c.f.says(c.tr, n, orderFree) {
 			c.wrong(n, "iterates a map; sort, keep a slice, or say // order-free: why")
 		}
 	case *ast.CallExpr:
@@ -98,7 +98,7 @@ func (c *archChecker) look(n ast.Node) bool {
 	return true
 }
 
-func (c *archChecker) lookAtSelect(n *ast.SelectStmt) {
+func (c *checker) lookAtSelect(n *ast.SelectStmt) {
 	if !c.may.waits {
 		c.wrong(n, "a select; input comes by a method")
 		return
@@ -109,28 +109,28 @@ func (c *archChecker) lookAtSelect(n *ast.SelectStmt) {
 			cases++
 		}
 	}
-	if cases > 1 && !c.may.live && !c.f.says(c.tr, n, archOrderFree) {
+	if cases > 1 && !c.may.live && !c.f.says(c.tr, n, orderFree) {
 		c.wrong(n, "a select that picks among several ready cases by chance; say // order-free: why")
 	}
 }
 
-func (c *archChecker) lookAtCall(n *ast.CallExpr) {
+func (c *checker) lookAtCall(n *ast.CallExpr) {
 	name := c.function(n.Fun)
 	switch {
-	case archSorting[name] && len(n.Args) > 0:
+	case sorting[name] && len(n.Args) > 0:
 		c.sorted, _ = n.Args[0].(*ast.CallExpr)
-	case archUnordered[name] && n != c.sorted && !c.may.live && !c.f.says(c.tr, n, archOrderFree):
+	case unordered[name] && n != c.sorted && !c.may.live && !c.f.says(c.tr, n, orderFree):
 		c.wrong(n, name+" has no order; put slices.Sorted round it, or say // order-free: why")
 	}
 }
 
 // lookAtUse sees a function named, whether it is called there or passed on.
-func (c *archChecker) lookAtUse(n *ast.SelectorExpr) {
+func (c *checker) lookAtUse(n *ast.SelectorExpr) {
 	name := c.function(n)
-	if archSpawning[name] && !c.may.spawn && !c.f.says(c.tr, n, archOwned) {
+	if spawning[name] && !c.may.spawn && !c.f.says(c.tr, n, owned) {
 		c.wrong(n, name+" starts a goroutine; use a task of the kit, or say // owned: who sees it panic")
 	}
-	if archClocked[name] && !c.may.clock {
+	if clocked[name] && !c.may.clock {
 		c.wrong(n, name+"; time is an argument here, and timers are messages")
 	}
 	if name == "time.Sleep" {
@@ -138,7 +138,7 @@ func (c *archChecker) lookAtUse(n *ast.SelectorExpr) {
 	}
 }
 
-func (c *archChecker) isMap(x ast.Expr) bool {
+func (c *checker) isMap(x ast.Expr) bool {
 	tv, ok := c.p.info.Types[x]
 	if !ok {
 		return false
@@ -149,7 +149,7 @@ func (c *archChecker) isMap(x ast.Expr) bool {
 
 // function is the full name of the function or method that x names, if types are known and it is
 // not a function value.
-func (c *archChecker) function(x ast.Expr) string {
+func (c *checker) function(x ast.Expr) string {
 	switch x := ast.Unparen(x).(type) {
 	case *ast.SelectorExpr:
 		if f, ok := c.p.info.Uses[x.Sel].(*types.Func); ok {

@@ -1,4 +1,4 @@
-package troupe_test
+package arch
 
 import (
 	"bytes"
@@ -21,25 +21,25 @@ import (
 	"testing"
 )
 
-// archModule is the path that every import of ours begins with.
-const archModule = "github.com/troupe-p2p/troupe"
+// module is the path that every import of ours begins with.
+const module = "github.com/troupe-p2p/troupe"
 
-// archTree is this module's source: parsed whole, and with types where this platform builds it.
-type archTree struct {
+// tree is this module's source: parsed whole, and with types where this platform builds it.
+type tree struct {
 	fset     *token.FileSet
-	packages []*archPkg
+	packages []*pkg
 	imports  types.Importer
 }
 
-type archPkg struct {
+type pkg struct {
 	path  string // below the module, "." for its root
-	files []*archFile
-	tests []*archFile
+	files []*file
+	tests []*file
 	info  *types.Info // of the files that this platform builds, without tests
 	err   error       // why the types are not all known
 }
 
-type archFile struct {
+type file struct {
 	name      string // below the module's folder
 	lines     int
 	generated bool
@@ -48,11 +48,11 @@ type archFile struct {
 	comments  map[int]string // the text of the comments that end on a line
 }
 
-var archRead = sync.OnceValues(archParse)
+var readOnce = sync.OnceValues(parse)
 
-func archLoad(t *testing.T) *archTree {
+func load(t *testing.T) *tree {
 	t.Helper()
-	tr, err := archRead()
+	tr, err := readOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,10 +70,10 @@ type goListed struct {
 	Standard, DepOnly, Incomplete bool
 }
 
-// archParse asks the go command for the packages and for the export data of everything that
+// parse asks the go command for the packages and for the export data of everything that
 // they import, so that types are known without another module's help.
-func archParse() (*archTree, error) {
-	// The standard packages are those that the examples of arch_self_test.go need.
+func parse() (*tree, error) {
+	// The standard packages are those that the examples of self_test.go need.
 	cmd := exec.Command("go", "list", "-e", "-export", "-deps", "-json", "./...", "context", "maps", "slices", "sync", "time")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -81,7 +81,7 @@ func archParse() (*archTree, error) {
 	if err != nil {
 		return nil, errors.New("go list: " + err.Error() + "\n" + stderr.String())
 	}
-	tr := &archTree{fset: token.NewFileSet()}
+	tr := &tree{fset: token.NewFileSet()}
 	exports := map[string]string{}
 	var ours []goListed
 	dec := json.NewDecoder(bytes.NewReader(out))
@@ -93,7 +93,7 @@ func archParse() (*archTree, error) {
 			return nil, err
 		}
 		exports[l.ImportPath] = l.Export
-		if !l.DepOnly && l.Module != nil && l.Module.Path == archModule {
+		if !l.DepOnly && l.Module != nil && l.Module.Path == module {
 			ours = append(ours, l)
 		}
 	}
@@ -113,13 +113,13 @@ func archParse() (*archTree, error) {
 	return tr, nil
 }
 
-func (tr *archTree) parse(l goListed) (*archPkg, error) {
-	p := &archPkg{path: strings.TrimPrefix(strings.TrimPrefix(l.ImportPath, archModule), "/")}
+func (tr *tree) parse(l goListed) (*pkg, error) {
+	p := &pkg{path: strings.TrimPrefix(strings.TrimPrefix(l.ImportPath, module), "/")}
 	if p.path == "" {
 		p.path = "."
 	}
-	read := func(names []string, typed bool) ([]*archFile, error) {
-		var files []*archFile
+	read := func(names []string, typed bool) ([]*file, error) {
+		var files []*file
 		for _, name := range names {
 			f, err := tr.read(filepath.Join(p.path, name))
 			if err != nil {
@@ -154,7 +154,7 @@ func (tr *archTree) parse(l goListed) (*archPkg, error) {
 }
 
 // check finds the types of a package's files.
-func (p *archPkg) check(tr *archTree) {
+func (p *pkg) check(tr *tree) {
 	p.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
 	var syntax []*ast.File
 	for _, f := range p.files {
@@ -162,11 +162,11 @@ func (p *archPkg) check(tr *archTree) {
 	}
 	if len(syntax) > 0 {
 		cfg := types.Config{Importer: tr.imports, Sizes: types.SizesFor("gc", build.Default.GOARCH), Error: func(error) {}}
-		_, p.err = cfg.Check(path.Join(archModule, p.path), tr.fset, syntax, p.info)
+		_, p.err = cfg.Check(path.Join(module, p.path), tr.fset, syntax, p.info)
 	}
 }
 
-func (tr *archTree) read(name string) (*archFile, error) {
+func (tr *tree) read(name string) (*file, error) {
 	src, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -174,12 +174,12 @@ func (tr *archTree) read(name string) (*archFile, error) {
 	return tr.parseFile(name, src)
 }
 
-func (tr *archTree) parseFile(name string, src []byte) (*archFile, error) {
+func (tr *tree) parseFile(name string, src []byte) (*file, error) {
 	syntax, err := parser.ParseFile(tr.fset, name, src, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return nil, err
 	}
-	f := &archFile{
+	f := &file{
 		name: name, syntax: syntax, lines: bytes.Count(src, []byte("\n")),
 		generated: ast.IsGenerated(syntax), comments: map[int]string{},
 	}
@@ -189,7 +189,7 @@ func (tr *archTree) parseFile(name string, src []byte) (*archFile, error) {
 	return f, nil
 }
 
-func (f *archFile) imports() []string {
+func (f *file) imports() []string {
 	var out []string
 	for _, spec := range f.syntax.Imports {
 		if p, err := strconv.Unquote(spec.Path.Value); err == nil {
@@ -200,7 +200,7 @@ func (f *archFile) imports() []string {
 }
 
 // says tells whether a comment on the line of n, or on the line before it, begins with word.
-func (f *archFile) says(tr *archTree, n ast.Node, word string) bool {
+func (f *file) says(tr *tree, n ast.Node, word string) bool {
 	line := tr.fset.Position(n.Pos()).Line
 	for _, text := range []string{f.comments[line], f.comments[line-1]} {
 		for l := range strings.Lines(text) {

@@ -1,4 +1,4 @@
-package troupe_test
+package arch
 
 import (
 	"go/ast"
@@ -7,22 +7,22 @@ import (
 	"testing"
 )
 
-// houseMaxLines caps every file that a person wrote. It is really a cap on the connection object,
+// maxLines caps every file that a person wrote. It is really a cap on the connection object,
 // which is the giant in every other project of this kind.
-const houseMaxLines = 600
+const maxLines = 600
 
 func TestNoFileIsTooLong(t *testing.T) {
-	for _, p := range archLoad(t).packages {
+	for _, p := range load(t).packages {
 		for _, f := range append(p.files, p.tests...) {
-			if f.lines > houseMaxLines && !f.generated {
-				t.Errorf("%s has %d lines, more than %d: split it by concern, as x_concern.go", f.name, f.lines, houseMaxLines)
+			if f.lines > maxLines && !f.generated {
+				t.Errorf("%s has %d lines, more than %d: split it by concern, as x_concern.go", f.name, f.lines, maxLines)
 			}
 		}
 	}
 }
 
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
-	for _, p := range archLoad(t).packages {
+	for _, p := range load(t).packages {
 		var documented []string
 		builds := false
 		for _, f := range p.files {
@@ -41,7 +41,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 // is skipped proves nothing and looks as if it did. Virtual time passes by muxtest.Elapse, or in a
 // world of the testkit.
 func TestTestsNeitherSleepNorSkip(t *testing.T) {
-	tr := archLoad(t)
+	tr := load(t)
 	for _, p := range tr.packages {
 		for _, f := range p.tests {
 			ast.Inspect(f.syntax, func(n ast.Node) bool {
@@ -71,7 +71,7 @@ func TestTestsNeitherSleepNorSkip(t *testing.T) {
 
 // TestModuleFileIsForUsers: a replace directive works here and nowhere else.
 func TestModuleFileIsForUsers(t *testing.T) {
-	mod := houseRead(t, "go.mod")
+	mod := content(t, "go.mod")
 	for line := range strings.Lines(mod) {
 		if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "replace" || word == "exclude" {
 			t.Errorf("go.mod: %q is not seen by those who import this module", strings.TrimSpace(line))
@@ -85,13 +85,13 @@ func TestLicencesAreThere(t *testing.T) {
 		"LICENSE-MIT":    "Permission is hereby granted, free of charge",
 		"LICENSE-APACHE": "Apache License",
 	} {
-		if !strings.Contains(houseRead(t, name), words) {
+		if !strings.Contains(content(t, name), words) {
 			t.Errorf("%s does not contain %q", name, words)
 		}
 	}
 }
 
-func houseRead(t *testing.T, name string) string {
+func content(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(name)
 	if err != nil {

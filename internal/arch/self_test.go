@@ -1,4 +1,4 @@
-package troupe_test
+package arch
 
 import (
 	"fmt"
@@ -27,42 +27,42 @@ func TestThePolicyRefuses(t *testing.T) {
 		{"mux/yamux", "log/slog", false},
 		{"mux/yamux", "go.uber.org/zap", false},
 		{"mux/yamux", "github.com/asynkron/protoactor-go/actor", false},
-		{"mux/yamux", archModule + "/internal/buf", true},
-		{"mux/yamux", archModule + "/actors", false},
-		{"mux/yamux", archModule + "/messages", false},
-		{"mux/yamux", archModule + "/messages/wire/noise", true},
-		{"negotiation/upgrade", archModule + "/negotiation/noise", true},
-		{"negotiation/noise", archModule + "/negotiation/multistream", false},
+		{"mux/yamux", module + "/internal/buf", true},
+		{"mux/yamux", module + "/actors", false},
+		{"mux/yamux", module + "/messages", false},
+		{"mux/yamux", module + "/messages/wire/noise", true},
+		{"negotiation/upgrade", module + "/negotiation/noise", true},
+		{"negotiation/noise", module + "/negotiation/multistream", false},
 		{"identity", "crypto/rand", false},
-		{"identity", archModule + "/addrs", false},
-		{"actors", archModule + "/identity", false},
+		{"identity", module + "/addrs", false},
+		{"actors", module + "/identity", false},
 		{"actors", "crypto/rand", true},
-		{"messages", archModule + "/mux", false},
+		{"messages", module + "/mux", false},
 		{"transports/tcp", "net", true},
-		{"transports/tcp", archModule + "/actors", true},
-		{"transports/tcp", archModule + "/messages", false},
-		{"transports", archModule + "/transports/tcp", false},
-		{"mux", archModule + "/mux/yamux", true},
-		{"mux", archModule + "/peers", false},
-		{"mux", archModule + "/peers/limits", false},
-		{"mux", archModule + "/negotiation/multistream", true},
+		{"transports/tcp", module + "/actors", true},
+		{"transports/tcp", module + "/messages", false},
+		{"transports", module + "/transports/tcp", false},
+		{"mux", module + "/mux/yamux", true},
+		{"mux", module + "/peers", false},
+		{"mux", module + "/peers/limits", false},
+		{"mux", module + "/negotiation/multistream", true},
 		{"mux", "github.com/spf13/cobra", false},
-		{"protocols/ping", archModule + "/protocols/ping/pingcore", true},
-		{"protocols/ping", archModule + "/protocols/identify", false},
-		{".", archModule + "/transports/tcp", true},
-		{".", archModule + "/testkit", false},
-		{"cmd/troupe", archModule, true},
-		{"testkit", archModule, true},
+		{"protocols/ping", module + "/protocols/ping/pingcore", true},
+		{"protocols/ping", module + "/protocols/identify", false},
+		{".", module + "/transports/tcp", true},
+		{".", module + "/testkit", false},
+		{"cmd/troupe", module, true},
+		{"testkit", module, true},
 	} {
-		r, ok := archRowOf(c.pkg)
+		r, ok := rowOf(c.pkg)
 		if !ok {
 			t.Fatalf("%s has no row", c.pkg)
 		}
-		if why := archRefuse(r, c.pkg, c.imported); (why == "") != c.allowed {
+		if why := refuse(r, c.pkg, c.imported); (why == "") != c.allowed {
 			t.Errorf("%s importing %s: allowed %v, want %v (%s)", c.pkg, c.imported, why == "", c.allowed, why)
 		}
 	}
-	if _, ok := archRowOf("misc"); ok {
+	if _, ok := rowOf("misc"); ok {
 		t.Error("a package that nobody planned has a row")
 	}
 }
@@ -70,7 +70,7 @@ func TestThePolicyRefuses(t *testing.T) {
 func TestTheCodeChecksRefuse(t *testing.T) {
 	m := "var m map[int]int; "
 	for _, c := range []struct {
-		layer   archLayer
+		layer   layer
 		imports string
 		body    string
 		want    string // in the one report; none if empty
@@ -105,7 +105,7 @@ func TestTheCodeChecksRefuse(t *testing.T) {
 		{anAdapter, "context", "context.AfterFunc(context.Background(), func() {})", "context.AfterFunc"},
 		{anAdapter, "context", "context.AfterFunc(context.Background(), func() {}) // owned: only closes", ""},
 	} {
-		got := archReports(t, c.layer, c.imports, c.body)
+		got := reports(t, c.layer, c.imports, c.body)
 		switch {
 		case c.want == "" && len(got) > 0:
 			t.Errorf("in a %s, %q: refused: %q", c.layer.name, c.body, got)
@@ -115,10 +115,10 @@ func TestTheCodeChecksRefuse(t *testing.T) {
 	}
 }
 
-// archReports checks one function body as if it stood in a package of that layer.
-func archReports(t *testing.T, l archLayer, imports, body string) []string {
+// reports checks one function body as if it stood in a package of that layer.
+func reports(t *testing.T, l layer, imports, body string) []string {
 	t.Helper()
-	tr := *archLoad(t)
+	tr := *load(t)
 	src := "package example\n"
 	for name := range strings.FieldsSeq(imports) {
 		src += fmt.Sprintf("import %q\n", name)
@@ -127,12 +127,12 @@ func archReports(t *testing.T, l archLayer, imports, body string) []string {
 	if err != nil {
 		t.Fatalf("%q: %v", body, err)
 	}
-	p := &archPkg{path: "example", files: []*archFile{f}}
+	p := &pkg{path: "example", files: []*file{f}}
 	if p.check(&tr); p.err != nil {
 		t.Fatalf("%q: %v", body, p.err)
 	}
 	var got []string
-	c := archChecker{tr: &tr, p: p, f: f, may: l, report: func(format string, args ...any) {
+	c := checker{tr: &tr, p: p, f: f, may: l, report: func(format string, args ...any) {
 		got = append(got, fmt.Sprintf(format, args...))
 	}}
 	ast.Inspect(f.syntax, c.look)
