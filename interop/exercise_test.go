@@ -38,6 +38,9 @@ type subject struct {
 	protocols            []string
 }
 
+// agents are what each kind of peer says that it is, up to its version.
+var agents = map[string]string{"go": "gopeer/", "js": "jspeer/", "troupe": "troupe/"}
+
 // identifies lets p ask who is at addr.
 func identifies(t *testing.T, p *harness.Peer, want subject) {
 	t.Helper()

@@ -29,7 +29,7 @@ func outbound(t *testing.T, kind string, b bulk) {
 				client := harness.StartPeer(t, harness.PeerConfig{Kind: "troupe", Security: security, Key: ours, NoEarly: !early})
 				pingsBack(t, client, server.Addr(), security, early)
 				identifies(t, client, subject{
-					id: server.ID, addr: server.Addr(), key: theirs, agent: kind + "peer/",
+					id: server.ID, addr: server.Addr(), key: theirs, agent: agents[kind],
 					protocols: []string{control.EchoProtocol, control.ResetProtocol},
 				})
 				exercise(t, client, server.Addr(), b)

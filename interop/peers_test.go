@@ -32,7 +32,7 @@ func peersAmongThemselves(t *testing.T, dialer, listener string) {
 				client := harness.StartPeer(t, harness.PeerConfig{Kind: dialer, Security: security, NoEarly: !early})
 				pingsBack(t, client, server.Addr(), security, early)
 				identifies(t, client, subject{
-					id: server.ID, addr: server.Addr(), key: key, agent: listener + "peer/",
+					id: server.ID, addr: server.Addr(), key: key, agent: agents[listener],
 					protocols: []string{control.EchoProtocol, control.ResetProtocol},
 				})
 				exercise(t, client, server.Addr(), light)

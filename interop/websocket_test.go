@@ -37,7 +37,6 @@ func overWebSocket(t *testing.T, foreign, over, cert string) {
 			server := harness.StartPeer(t, harness.PeerConfig{Kind: c.server, Security: c.security, Cert: cert, Listen: true, Over: over})
 			client := harness.StartPeer(t, harness.PeerConfig{Kind: c.client, Security: c.security, Cert: cert})
 			pingsBack(t, client, server.Addr(), c.security, true)
-			agents := map[string]string{"troupe": "troupe/", "go": "gopeer/", "js": "jspeer/"}
 			identifies(t, client, subject{
 				id: server.ID, addr: server.Addr(), key: "ed25519", agent: agents[c.server], protocols: []string{control.EchoProtocol},
 			})
