@@ -12,6 +12,7 @@ import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { MAX_STREAMS, echo } from '../jspeer/serve.js'
+import { connectionOf, identityOf } from '../jspeer/tell.js'
 import { echoOnce, halfCloseOnce, heard } from './streams.js'
 
 const ECHO = '/troupe/echo/1.0.0'
@@ -72,20 +73,7 @@ const open = (connection, signal) => {
   return connection.newStream(ECHO, { signal, maxOutboundStreams: MAX_STREAMS })
 }
 
-function describe (node, connection) {
-  return {
-    peer: connection.remotePeer.toString(),
-    conn: {
-      local: '', // js-libp2p does not show it
-      remote: connection.remoteAddr.toString(),
-      direction: connection.direction,
-      security: connection.encryption ?? '',
-      muxer: connection.multiplexer ?? '',
-      early: early.get(connection.remotePeer.toString()) ?? false,
-      count: node.getConnections(connection.remotePeer).length
-    }
-  }
-}
+const describe = (node, connection) => connectionOf(node, connection, early.get(connection.remotePeer.toString()))
 
 const commands = {
   async connect (node, req, signal) {
@@ -151,19 +139,7 @@ const commands = {
       await heard(node, 'peer:identify', signal)
     }
     const it = identified.get(connection.id)
-    return {
-      ...describe(node, connection),
-      identify: {
-        peer: it.peerId.toString(),
-        key_type: publicKeyFromProtobuf(it.publicKey).type.toLowerCase(),
-        protocol_version: it.protocolVersion ?? '',
-        agent_version: it.agentVersion ?? '',
-        protocols: it.protocols.toSorted(),
-        listen_addrs: it.listenAddrs.map(String),
-        observed_addr: it.observedAddr?.toString() ?? '',
-        signed_record: it.signedPeerRecord != null // js-libp2p has checked the signature
-      }
-    }
+    return { ...describe(node, connection), identify: identityOf(it, publicKeyFromProtobuf(it.publicKey)) }
   }
 }
 

@@ -4,6 +4,7 @@ import { publicKeyFromProtobuf } from '@libp2p/crypto/keys'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { echoOnce, open, received, sendAll } from './streams.js'
+import { connectionOf, identityOf } from './tell.js'
 
 export const commands = { connect, disconnect, ping, echo, 'half-close': halfClose, reset, sequence, identify, poke, stats }
 
@@ -21,18 +22,7 @@ async function reach ({ node }, req, signal) {
 }
 
 function describe ({ node, early }, connection) {
-  return {
-    peer: connection.remotePeer.toString(),
-    conn: {
-      local: '', // js-libp2p does not show it
-      remote: connection.remoteAddr.toString(),
-      direction: connection.direction,
-      security: connection.encryption,
-      muxer: connection.multiplexer,
-      early: early.get(`${connection.direction} ${connection.remotePeer}`) ?? false,
-      count: node.getConnections(connection.remotePeer).length
-    }
-  }
+  return connectionOf(node, connection, early.get(`${connection.direction} ${connection.remotePeer}`))
 }
 
 async function connect (peer, req, signal) {
@@ -131,20 +121,7 @@ async function identify (peer, req, signal) {
     await once(peer.node, 'peer:identify', { signal })
   }
   const it = peer.identified.get(connection.id)
-  return {
-    ...describe(peer, connection),
-    identify: {
-      peer: it.peerId.toString(),
-      key_type: publicKeyFromProtobuf(it.publicKey).type.toLowerCase(),
-      protocol_version: it.protocolVersion ?? '',
-      agent_version: it.agentVersion ?? '',
-      protocols: it.protocols.toSorted(),
-      listen_addrs: it.listenAddrs.map(String),
-      observed_addr: it.observedAddr?.toString() ?? '',
-      // js-libp2p has checked the signature; whose record it is remains to be said
-      signed_record: it.signedPeerRecord != null
-    }
-  }
+  return { ...describe(peer, connection), identify: identityOf(it, publicKeyFromProtobuf(it.publicKey)) }
 }
 
 // poke provokes a handler on many streams and hears how each of them ends. js-libp2p shows a
