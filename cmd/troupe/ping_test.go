@@ -131,17 +131,23 @@ func TestPingThatIsInterrupted(t *testing.T) {
 	}
 }
 
+// pingedOver wants one ping of a node answered, over that transport.
+func pingedOver(t *testing.T, n *upProc, transport string) {
+	t.Helper()
+	code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1")
+	if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 || e.str("transport") != transport {
+		t.Errorf("exit %d, %q, %s", code, out, errs)
+	}
+}
+
 func TestPingOverAWebSocket(t *testing.T) {
 	n := upWith(t, t.TempDir(), "up", "--json", "--ephemeral", "--listen", "/ip4/127.0.0.1/tcp/0/ws")
 	if !strings.Contains(n.addr, "/ws/p2p/") {
 		t.Fatalf("it listens on %s", n.addr)
 	}
-	code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1")
-	if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 || e.str("transport") != "ws" {
-		t.Errorf("exit %d, %q, %s", code, out, errs)
-	}
+	pingedOver(t, n, "ws")
 	n.stop(t, syscall.SIGTERM)
-	code, out, errs = finish(t, t.TempDir(), "up", "--json", "--ephemeral", "--listen", "/ip4/127.0.0.1/tcp/0/tls/ws", "--cert", "no/file")
+	code, out, errs := finish(t, t.TempDir(), "up", "--json", "--ephemeral", "--listen", "/ip4/127.0.0.1/tcp/0/tls/ws", "--cert", "no/file")
 	if code != exitFailed || len(out) != 0 || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "no/file") {
 		t.Errorf("without a certificate: exit %d, %q, %q", code, out, errs)
 	}
@@ -187,12 +193,9 @@ func TestPingOverWebTransport(t *testing.T) {
 	if !ok {
 		t.Fatalf("it listens on %s", n.addr)
 	}
-	code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1")
-	if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 || e.str("transport") != "webtransport" {
-		t.Errorf("exit %d, %q, %s", code, out, errs)
-	}
+	pingedOver(t, n, "webtransport")
 	_, id, _ := strings.Cut(hashes, "/p2p/")
-	code, _, errs = finish(t, t.TempDir(), "ping", at+"/p2p/"+id, "--json", "--count", "1")
+	code, _, errs := finish(t, t.TempDir(), "ping", at+"/p2p/"+id, "--json", "--count", "1")
 	if code != exitFailed || !strings.Contains(errs, "certhash") {
 		t.Errorf("without a hash: exit %d, %s", code, errs)
 	}
@@ -204,10 +207,7 @@ func TestPingOverWebRTC(t *testing.T) {
 	if !strings.Contains(n.addr, "/webrtc-direct/certhash/") {
 		t.Fatalf("it listens on %s", n.addr)
 	}
-	code, out, errs := finish(t, t.TempDir(), "ping", n.addr, "--json", "--count", "1")
-	if e := summaryOf(t, out); code != exitDone || e["received"] != 1.0 || e.str("transport") != "webrtc-direct" {
-		t.Errorf("exit %d, %q, %s", code, out, errs)
-	}
+	pingedOver(t, n, "webrtc-direct")
 }
 
 func TestPingTellsWhatIsLost(t *testing.T) {
