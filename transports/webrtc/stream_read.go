@@ -69,8 +69,7 @@ func (s *stream) message(b *buf.Buf, ppi sctp.PayloadProtocolIdentifier) bool {
 	if err != nil {
 		s.violated(err)
 	}
-	for !s.gone && !s.deaf && s.c.why == nil &&
-		(s.unread >= s.c.t.cfg.StreamWindow || s.unread > 0 && s.c.unread >= s.c.t.cfg.ConnWindow) {
+	for !s.gone && !s.deaf && s.c.why == nil && s.crammed() {
 		if s.full.IsZero() {
 			s.full = s.c.t.rt.Now()
 		}
@@ -78,6 +77,13 @@ func (s *stream) message(b *buf.Buf, ppi sctp.PayloadProtocolIdentifier) bool {
 	}
 	s.full = time.Time{}
 	return s.c.why == nil
+}
+
+// crammed says that as much is unread as may be. A remote that knows windows keeps to them: what comes
+// behind a full one is a flag or a grant, and our reader may wait for that before it reads. It is called
+// with mu held.
+func (s *stream) crammed() bool {
+	return s.c.window == 0 && s.unread >= s.c.t.cfg.StreamWindow || s.unread > 0 && s.c.unread >= s.c.t.cfg.ConnWindow
 }
 
 // control is called with mu held.
