@@ -26,7 +26,8 @@ type Config struct {
 	// Default 256.
 	MaxStreams int
 	// StreamWindow and ConnWindow are how many bytes a remote may send that nobody has read: on one
-	// stream, and on all streams of one connection. Default 256 KiB and 16 MiB.
+	// stream, and on all streams of one connection. Where the remote knows windows, 32 KiB of each stream
+	// do not count for ConnWindow. Default 256 KiB and 16 MiB.
 	StreamWindow, ConnWindow int
 	// ReceiveBuffer is how many bytes SCTP keeps of messages that did not get as far as a stream.
 	// Default 1 MiB.
@@ -56,7 +57,9 @@ const (
 	DefaultMaxStreams = 256
 	// DefaultStreamWindow is what yamux and QUIC begin with.
 	DefaultStreamWindow = 256 << 10
-	// DefaultConnWindow lets a quarter of all streams be full.
+	// firstWindow is how many bytes of each stream a remote that knows windows may always be ahead.
+	firstWindow = 2 * maxFrame
+	// DefaultConnWindow lets 73 streams have their whole window.
 	DefaultConnWindow = 16 << 20
 	// DefaultReceiveBuffer is pion's.
 	DefaultReceiveBuffer = 1 << 20
@@ -129,11 +132,15 @@ func (c Config) withDefaults() Config {
 	defTime(&c.IdleTimeout, DefaultIdleTimeout)
 	defTime(&c.KeepAlive, DefaultKeepAlive)
 	defTime(&c.Stall, DefaultStall)
-	c.StreamWindow = max(c.StreamWindow, 2*maxFrame)
+	c.StreamWindow = max(c.StreamWindow, firstWindow)
 	c.SendBuffer = max(c.SendBuffer, 2*maxFrame)
 	c.ConnSendBuffer = max(c.ConnSendBuffer, c.SendBuffer)
 	return c
 }
+
+// unread is how many bytes of one connection may be unread where the remote knows windows: it may have as
+// many streams open as we.
+func (c Config) unread() int { return c.ConnWindow + 2*c.MaxStreams*firstWindow }
 
 func (c Config) lingering() int { return max(maxLingering, 4*c.MaxStreams) }
 
@@ -145,7 +152,7 @@ func Bounds() []bound.Bound {
 			Attack: "endless streams"},
 		{Name: at + "bytes of one stream that nobody has read", Cap: DefaultStreamWindow + maxFrame,
 			Attack: "a sender faster than the owner"},
-		{Name: at + "bytes of one connection that nobody has read", Cap: DefaultConnWindow + DefaultMaxStreams*maxFrame,
+		{Name: at + "bytes of one connection that nobody has read", Cap: DefaultConnWindow + 2*DefaultMaxStreams*(firstWindow+maxFrame),
 			Attack: "many streams that nobody reads"},
 		{Name: at + "bytes of one frame", Cap: maxFrame, Attack: "a length that nothing follows"},
 		{Name: at + "bytes that SCTP keeps of one connection", Cap: DefaultReceiveBuffer,

@@ -71,6 +71,7 @@ type conn struct {
 	starved  bool               // a stream waits for room in ConnSendBuffer
 	nextID   uint16
 	unread   int // bytes of all streams
+	lent     int // by how much the windows of all streams are wider than the first ones
 	refused  bool
 	canOpen  bool // CanOpen is due
 	resets   bucket.Bucket
@@ -220,7 +221,7 @@ func (c *conn) reopened(id uint16) {
 // add books a stream. It is called with mu held.
 func (c *conn) add(st *sctp.Stream, ours bool) *stream {
 	s := &stream{c: c, st: st, id: st.StreamIdentifier(), ours: ours, held: true, limit: c.window,
-		granted: uint64(c.t.cfg.StreamWindow), since: c.t.rt.Now()}
+		granted: firstWindow, since: c.t.rt.Now()}
 	if ours {
 		c.ours++
 	} else {

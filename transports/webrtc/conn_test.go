@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,13 +43,24 @@ type lost struct {
 	how  chan transporttest.Ending
 	got  chan *buf.Buf
 	more chan struct{}
+
+	mu      sync.Mutex
+	drained bool
 }
 
 func newLost() *lost {
-	return &lost{make(chan transporttest.Ending, 1), make(chan *buf.Buf, 1<<10), make(chan struct{}, 1)}
+	return &lost{how: make(chan transporttest.Ending, 1), got: make(chan *buf.Buf, 1<<10), more: make(chan struct{}, 1)}
 }
 
-func (l *lost) Offer(b *buf.Buf) { l.got <- b }
+func (l *lost) Offer(b *buf.Buf) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drained {
+		b.Release()
+		return
+	}
+	l.got <- b
+}
 func (l *lost) Writable() {
 	select {
 	case l.more <- struct{}{}:

@@ -3,13 +3,15 @@ package webrtc
 import (
 	"testing"
 	"time"
+
+	"github.com/troupe-p2p/troupe/testkit/transporttest"
 )
 
 // Whoever answers before it has read everything waits for a grant, which comes behind bytes that it has
 // not read: an echo does.
 func TestAGrantIsHeardBehindAFullWindow(t *testing.T) {
-	const window = 64 << 10
-	a, b := pair(t, func(tr *Transport) { tr.cfg.StreamWindow = window })
+	const window = firstWindow
+	a, b := pair(t, func(tr *Transport) { tr.cfg.StreamWindow = 2 * window })
 	_, streams := accepting(b)
 	accepting(a)
 	ms, err := a.OpenStream()
@@ -36,6 +38,7 @@ func TestAGrantIsHeardBehindAFullWindow(t *testing.T) {
 	fills(t, from, reads, granted-window)
 	fills(t, to, answers, 4*window)
 	drain(reads)
+	drain(answers)
 }
 
 // fills writes n bytes, as far as the remote lets it.
@@ -56,4 +59,105 @@ func fills(t *testing.T, s *stream, l *lost, n int) {
 			t.Fatalf("%d of %d bytes cannot be written", len(p), n)
 		}
 	}
+}
+
+// All streams of a connection may have their windows full at once, with readers that write before they read
+// on: each hears its grants all the same, and what is unread is bounded by what was granted.
+func TestFullStreamsDoNotWaitForEachOther(t *testing.T) {
+	const streams, size, wide = 16, 1 << 20, 4 * firstWindow
+	a, b := pair(t, func(tr *Transport) {
+		tr.cfg.MaxStreams, tr.cfg.StreamWindow, tr.cfg.ConnWindow = streams, wide, 2*wide
+	})
+	_, accepted := accepting(b)
+	accepting(a)
+	type end struct {
+		s    *stream
+		sink *lost
+	}
+	var asks, echoes []end
+	var first []int
+	sent := 0
+	for range streams {
+		ms, err := a.OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := end{ms.(*stream), newLost()}
+		e.s.Bind(e.sink, 1)
+		n, err := e.s.TryWrite(make([]byte, size)) // what is left of the window may be too little for a frame
+		if err != nil || n > firstWindow || n <= firstWindow-smallFrame {
+			t.Fatalf("%d bytes are taken at first, %d may be: %v", n, firstWindow, err)
+		}
+		first = append(first, n)
+		sent += n
+		asks = append(asks, e)
+	}
+	for range streams {
+		echoes = append(echoes, end{<-accepted, newLost()})
+	}
+	if n := stands(10*time.Millisecond, b.unreadBytes); n != sent {
+		t.Errorf("%d bytes are unread, %d were taken", n, sent)
+	}
+
+	over := make(chan error, 3*streams)
+	put := func(e end, p []byte) error {
+		for len(p) > 0 {
+			n, err := e.s.TryWrite(p)
+			if err != nil {
+				return err
+			}
+			if p = p[n:]; len(p) > 0 {
+				<-e.sink.more
+			}
+		}
+		return nil
+	}
+	take := func(e end, each func([]byte) error) error {
+		for n := 0; n < size; {
+			p := <-e.sink.got
+			n += len(p.B)
+			if b.unreadBytes() > b.t.cfg.unread() {
+				t.Errorf("%d bytes are unread, %d may be", b.unreadBytes(), b.t.cfg.unread())
+			}
+			err := each(p.B)
+			p.Release()
+			if err != nil {
+				return err
+			}
+			e.s.More()
+		}
+		return nil
+	}
+	for i := range streams {
+		ask, echo := asks[i], echoes[i]
+		echo.s.Bind(echo.sink, 1)
+		go func() { over <- put(ask, make([]byte, size-first[i])) }()
+		go func() { over <- take(echo, func(p []byte) error { return put(echo, p) }) }()
+		go func() { over <- take(ask, func([]byte) error { return nil }) }()
+	}
+	late := time.After(20 * time.Second) // less than Stall, which would end it
+	for range 3 * streams {
+		select { // order-free: late is late
+		case err := <-over:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-late:
+			_ = a.Close(0, "")
+			t.Fatal("they wait for each other")
+		}
+	}
+	for _, e := range asks {
+		_ = e.s.Reset(0)
+	}
+	transporttest.Settle(t, "bytes that windows are wider by", 0, func() int {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.lent
+	})
+}
+
+func (c *conn) unreadBytes() int {
+	_, _, n := c.held()
+	return n
 }

@@ -187,7 +187,7 @@ func (c *conn) authenticate(cfg noise.Config) (*noise.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	window := uint64(c.t.cfg.StreamWindow)
+	window := uint64(firstWindow)
 	if c.t.mute {
 		window = 0
 	}

@@ -182,7 +182,11 @@ func TestWhatIsNoStreamIsReset(t *testing.T) {
 	}
 }
 
+// drain gives back what has come, and what is going to come.
 func drain(l *lost) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drained = true
 	for {
 		select {
 		case b := <-l.got:
@@ -347,7 +351,7 @@ func stands(every time.Duration, number func() int) int {
 // All streams of a connection together may not hold more than ConnWindow.
 func TestUnreadBytesOfAConnectionAreBounded(t *testing.T) {
 	const window = 256 << 10
-	a, b := pair(t, func(t *Transport) { t.cfg.ConnWindow, t.cfg.StreamWindow = window, 128<<10 })
+	a, b := other(t, func(c *Config) { c.ConnWindow, c.StreamWindow = window, 128<<10 })
 	accepting(b)
 	a.Bind(transporttest.NewEndSink())
 	data := make([]byte, 1<<20)

@@ -34,6 +34,7 @@ type stream struct {
 	got       uint64     // bytes that came
 	consumed  uint64     // bytes that were offered
 	granted   uint64     // how far the remote may write, if it asks
+	lent      int        // by how much the window is wider than the first one
 	remoteFin bool
 	full      time.Time // since when reading waits for room; zero: it does not
 	finTold   bool
@@ -145,6 +146,7 @@ func (s *stream) forgetUnread() {
 	s.in = nil
 	s.c.unread -= s.unread
 	s.unread = 0
+	s.giveBack()
 	s.c.space.Broadcast()
 }
 
@@ -263,6 +265,7 @@ func (s *stream) tell() {
 		call = func() { sink.Offer(b) }
 	case len(s.in) == 0 && s.remoteFin && !s.finTold && !s.deaf:
 		s.finTold = true
+		s.giveBack()
 		s.settle()
 		call = sink.RemoteClosed
 	case s.blocked && s.canWrite():
@@ -286,10 +289,26 @@ func (s *stream) take() *buf.Buf {
 	s.c.unread -= len(b.B)
 	s.consumed += uint64(len(b.B))
 	s.c.space.Broadcast()
-	window := uint64(s.c.t.cfg.StreamWindow)
-	if s.c.window > 0 && !s.remoteFin && s.consumed+window-s.granted >= window/2 {
-		s.granted = s.consumed + window
+	if s.c.window > 0 && !s.remoteFin && s.granted-s.consumed <= uint64(firstWindow+s.lent)/2 {
+		s.borrow()
+		s.granted = s.consumed + uint64(firstWindow+s.lent)
 		s.say(frame{window: s.granted})
 	}
 	return b
+}
+
+// borrow widens the window of a stream that is read, if others have left something of ConnWindow. Every
+// stream keeps its first window, so none waits for another one's reader. It is called with mu held.
+func (s *stream) borrow() {
+	more := s.c.t.cfg.StreamWindow - firstWindow
+	if s.lent == 0 && s.c.lent+more <= s.c.t.cfg.ConnWindow {
+		s.lent = more
+		s.c.lent += more
+	}
+}
+
+// giveBack ends that, when nothing more can come. It is called with mu held.
+func (s *stream) giveBack() {
+	s.c.lent -= s.lent
+	s.lent = 0
 }

@@ -80,10 +80,13 @@ func (s *stream) message(b *buf.Buf, ppi sctp.PayloadProtocolIdentifier) bool {
 }
 
 // crammed says that as much is unread as may be. A remote that knows windows keeps to them: what comes
-// behind a full one is a flag or a grant, and our reader may wait for that before it reads. It is called
-// with mu held.
+// behind a full one is a flag or a grant, and our reader may wait for that before it reads. All windows of
+// open streams fit; what was sent on streams that have ended may not. It is called with mu held.
 func (s *stream) crammed() bool {
-	return s.c.window == 0 && s.unread >= s.c.t.cfg.StreamWindow || s.unread > 0 && s.c.unread >= s.c.t.cfg.ConnWindow
+	if s.c.window > 0 {
+		return s.unread > 0 && s.c.unread >= s.c.t.cfg.unread()
+	}
+	return s.unread >= s.c.t.cfg.StreamWindow || s.unread > 0 && s.c.unread >= s.c.t.cfg.ConnWindow
 }
 
 // control is called with mu held.
