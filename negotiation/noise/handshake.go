@@ -67,9 +67,8 @@ func New(cfg Config) (*Handshake, error) {
 	case len(cfg.Muxers) > MaxMuxers || len(cfg.CertHashes) > MaxMuxers:
 		return nil, fmt.Errorf("%w: over %d muxers or certificate hashes", ErrLocal, MaxMuxers)
 	}
-	dh := &x25519{static: cfg.Static.key, staticRaw: cfg.Static.pair.Private}
 	state, err := fnoise.NewHandshakeState(fnoise.Config{
-		CipherSuite:   fnoise.NewCipherSuite(dh, fnoise.CipherChaChaPoly, fnoise.HashSHA256),
+		CipherSuite:   suite,
 		Random:        cfg.Rand,
 		Pattern:       fnoise.HandshakeXX,
 		Initiator:     cfg.Initiator,

@@ -1,7 +1,6 @@
 package noise
 
 import (
-	"crypto/ecdh"
 	"fmt"
 	"io"
 
@@ -18,7 +17,6 @@ const signedPrefix = "noise-libp2p-static-key:"
 // per node and shared by all its handshakes, which saves a signature on each; noise/README.md,
 // "Static Key Authentication", allows it. It is never written after it was made.
 type Static struct {
-	key     *ecdh.PrivateKey
 	pair    fnoise.DHKey
 	payload []byte // the payload's fields 1 and 2
 	peer    identity.ID
@@ -33,9 +31,9 @@ func NewStatic(id identity.PrivateKey, random io.Reader) (*Static, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLocal, err)
 	}
-	key, pair, err := newKey(random)
+	pair, err := curve25519{}.GenerateKeypair(random)
 	if err != nil {
-		return nil, fmt.Errorf("%w: making a noise key: %w", ErrLocal, err)
+		return nil, err
 	}
 	signature, err := id.Sign(append([]byte(signedPrefix), pair.Public...))
 	if err != nil {
@@ -45,7 +43,7 @@ func NewStatic(id identity.PrivateKey, random io.Reader) (*Static, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Static{key: key, pair: pair, payload: payload, peer: peer}, nil
+	return &Static{pair: pair, payload: payload, peer: peer}, nil
 }
 
 // Peer is the node that the key belongs to.
