@@ -10,7 +10,7 @@
 #   make sim       a thousand simulated networks, a simulated day, planted bugs; writes docs/sim.md
 #   make robust    attacks and faults with foreign peers as witnesses; Linux, minutes
 #   make fuzz      every fuzz target for FUZZTIME; writes docs/fuzz.md
-#   make bench     Troupe beside go-libp2p; about an hour, writes bench/RESULTS.md; BENCH=-quick for a glance
+#   make bench     Troupe beside go-libp2p; about 18 minutes, writes bench/RESULTS.md; BENCH=-quick for a glance
 #   make costs     what a node, a connection, a stream and a known peer cost in memory
 #   make cover     test coverage by package
 
