@@ -214,6 +214,9 @@ func boundTests() map[string]boundTest {
 			"transports/webrtc: bytes of one stream that nobody has read",
 			"transports/webrtc: bytes that SCTP keeps of one connection",
 		},
+		{"transports/webrtc", "TestUnreadBytesOfAConnectionAreBoundedWithWindows"}: {
+			"transports/webrtc: bytes of one connection that nobody has read",
+		},
 		{"transports/webrtc", "TestUnreadBytesOfAConnectionAreBounded"}: {
 			"transports/webrtc: bytes of one connection that nobody has read",
 		},

@@ -26,8 +26,8 @@ type Config struct {
 	// Default 256.
 	MaxStreams int
 	// StreamWindow and ConnWindow are how many bytes a remote may send that nobody has read: on one
-	// stream, and on all streams of one connection. Where the remote knows windows, 32 KiB of each stream
-	// do not count for ConnWindow. Default 256 KiB and 16 MiB.
+	// stream, and on all streams of one connection. Default 256 KiB and 16 MiB. Where the remote knows
+	// windows, ConnWindow is 32 KiB for each of MaxStreams at least.
 	StreamWindow, ConnWindow int
 	// ReceiveBuffer is how many bytes SCTP keeps of messages that did not get as far as a stream.
 	// Default 1 MiB.
@@ -58,8 +58,9 @@ const (
 	// DefaultStreamWindow is what yamux and QUIC begin with.
 	DefaultStreamWindow = 256 << 10
 	// firstWindow is how many bytes of each stream a remote that knows windows may always be ahead.
-	firstWindow = 2 * maxFrame
-	// DefaultConnWindow lets 73 streams have their whole window.
+	firstWindow = maxFrame
+	// DefaultConnWindow is half for the first windows of all streams, and lets 34 streams have their whole
+	// window. Without windows a quarter of a remote's streams may be full.
 	DefaultConnWindow = 16 << 20
 	// DefaultReceiveBuffer is pion's.
 	DefaultReceiveBuffer = 1 << 20
@@ -132,15 +133,17 @@ func (c Config) withDefaults() Config {
 	defTime(&c.IdleTimeout, DefaultIdleTimeout)
 	defTime(&c.KeepAlive, DefaultKeepAlive)
 	defTime(&c.Stall, DefaultStall)
-	c.StreamWindow = max(c.StreamWindow, firstWindow)
+	c.StreamWindow = max(c.StreamWindow, 2*maxFrame)
 	c.SendBuffer = max(c.SendBuffer, 2*maxFrame)
 	c.ConnSendBuffer = max(c.ConnSendBuffer, c.SendBuffer)
 	return c
 }
 
-// unread is how many bytes of one connection may be unread where the remote knows windows: it may have as
-// many streams open as we.
-func (c Config) unread() int { return c.ConnWindow + 2*c.MaxStreams*firstWindow }
+// unread is how many bytes of one connection may be unread where the remote knows windows.
+func (c Config) unread() int { return max(c.ConnWindow, c.firstWindows()) }
+
+// firstWindows are those of all streams: the remote may have as many open as we.
+func (c Config) firstWindows() int { return 2 * c.MaxStreams * firstWindow }
 
 func (c Config) lingering() int { return max(maxLingering, 4*c.MaxStreams) }
 
@@ -152,7 +155,7 @@ func Bounds() []bound.Bound {
 			Attack: "endless streams"},
 		{Name: at + "bytes of one stream that nobody has read", Cap: DefaultStreamWindow + maxFrame,
 			Attack: "a sender faster than the owner"},
-		{Name: at + "bytes of one connection that nobody has read", Cap: DefaultConnWindow + 2*DefaultMaxStreams*(firstWindow+maxFrame),
+		{Name: at + "bytes of one connection that nobody has read", Cap: DefaultConnWindow + 2*DefaultMaxStreams*maxFrame,
 			Attack: "many streams that nobody reads"},
 		{Name: at + "bytes of one frame", Cap: maxFrame, Attack: "a length that nothing follows"},
 		{Name: at + "bytes that SCTP keeps of one connection", Cap: DefaultReceiveBuffer,

@@ -1,10 +1,12 @@
 package webrtc
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
+	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
 // Whoever answers before it has read everything waits for a grant, which comes behind bytes that it has
@@ -66,7 +68,7 @@ func fills(t *testing.T, s *stream, l *lost, n int) {
 func TestFullStreamsDoNotWaitForEachOther(t *testing.T) {
 	const streams, size, wide = 16, 1 << 20, 4 * firstWindow
 	a, b := pair(t, func(tr *Transport) {
-		tr.cfg.MaxStreams, tr.cfg.StreamWindow, tr.cfg.ConnWindow = streams, wide, 2*wide
+		tr.cfg.MaxStreams, tr.cfg.StreamWindow, tr.cfg.ConnWindow = streams, wide, 2*streams*firstWindow+2*wide
 	})
 	_, accepted := accepting(b)
 	accepting(a)
@@ -160,4 +162,60 @@ func TestFullStreamsDoNotWaitForEachOther(t *testing.T) {
 func (c *conn) unreadBytes() int {
 	_, _, n := c.held()
 	return n
+}
+
+// A connection holds no more than its window where streams have windows: not with all of them full, nor with streams that both ends
+// have ended, which are no longer counted, and that nobody has read.
+func TestUnreadBytesOfAConnectionAreBoundedWithWindows(t *testing.T) {
+	const streams, window = 4, 16 * firstWindow
+	a, b := pair(t, func(tr *Transport) {
+		tr.cfg.MaxStreams, tr.cfg.StreamWindow, tr.cfg.ConnWindow = streams, 4*firstWindow, window
+	})
+	e := transporttest.NewEndSink()
+	held := make(chan *lost, 1<<10)
+	e.OnAccepted = func(s conduit.MuxedStream) { // takes one buffer, and reads nothing
+		l := newLost()
+		held <- l
+		s.Bind(l, 1)
+		_ = s.CloseWrite()
+	}
+	b.Bind(e)
+	a.Bind(transporttest.NewEndSink())
+	bounded := func() int {
+		unread := b.unreadBytes()
+		if unread > window+2*streams*maxFrame {
+			t.Fatalf("%d bytes are unread, %d may be", unread, window)
+		}
+		return unread
+	}
+	data := make([]byte, 4*firstWindow)
+	open := 0
+	for full := false; !full; {
+		s, err := a.OpenStream()
+		if err != nil { // until places come back, or none does any more
+			before := bounded()
+			if full = stands(5*time.Millisecond, bounded) == before && before >= window; !full {
+				continue
+			}
+			break
+		}
+		s.Bind(newLost(), 1)
+		one, err := s.TryWrite(data[:1])
+		more, err2 := s.TryWrite(data[1:])
+		if err := errors.Join(err, err2); err != nil || one+more > firstWindow {
+			t.Fatalf("%d bytes are taken at first, %d may be: %v", one+more, firstWindow, err)
+		}
+		if err := s.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if open++; open > 10*window/firstWindow {
+			t.Fatalf("%d streams were opened, %d bytes are unread", open, bounded())
+		}
+	}
+	if open <= 2*streams {
+		t.Errorf("%d streams: no place has come back", open)
+	}
+	for len(held) > 0 {
+		drain(<-held)
+	}
 }

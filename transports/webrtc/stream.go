@@ -297,11 +297,11 @@ func (s *stream) take() *buf.Buf {
 	return b
 }
 
-// borrow widens the window of a stream that is read, if others have left something of ConnWindow. Every
+// borrow widens the window of a stream that is read, if others have left something of it. Every
 // stream keeps its first window, so none waits for another one's reader. It is called with mu held.
 func (s *stream) borrow() {
 	more := s.c.t.cfg.StreamWindow - firstWindow
-	if s.lent == 0 && s.c.lent+more <= s.c.t.cfg.ConnWindow {
+	if cfg := &s.c.t.cfg; s.lent == 0 && s.c.lent+more <= cfg.unread()-cfg.firstWindows() {
 		s.lent = more
 		s.c.lent += more
 	}
