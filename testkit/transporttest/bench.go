@@ -83,19 +83,25 @@ func BenchmarkRaw(b *testing.B, from, to conduit.Raw, size int, each bool) {
 		r.Want *= b.N
 	}
 	to.Bind(r, 2)
+	carry(b, w.Write, size, each, r.Done)
+}
+
+// carry writes what a benchmark is about, and waits for done: once, or after each.
+func carry(b *testing.B, write func([]byte) error, size int, each bool, done <-chan struct{}) {
+	b.Helper()
 	p := make([]byte, size)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		if err := w.Write(p); err != nil {
+		if err := write(p); err != nil {
 			b.Fatal(err)
 		}
 		if each {
-			<-r.Done
+			<-done
 		}
 	}
 	if !each {
-		<-r.Done
+		<-done
 	}
 }

@@ -25,21 +25,7 @@ func BenchmarkMuxed(b *testing.B, tr conduit.Transport, at ma.Multiaddr, size in
 	if err != nil {
 		b.Fatal(err)
 	}
-	w, p := NewStreamWriter(s), make([]byte, size)
-	b.SetBytes(int64(size))
-	b.ReportAllocs()
-	b.ResetTimer()
-	for range b.N {
-		if err := w.Write(p); err != nil {
-			b.Fatal(err)
-		}
-		if each {
-			<-done
-		}
-	}
-	if !each {
-		<-done
-	}
+	carry(b, NewStreamWriter(s).Write, size, each, done)
 }
 
 // BenchmarkIdleConnection tells what one end of a connection that is bound and says nothing takes. Run it
