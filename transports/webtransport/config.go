@@ -102,11 +102,11 @@ func (c Config) withDefaults(rt *actors.Runtime) Config {
 	return c
 }
 
-// quic is the part of it that is for the QUIC stack. Datagrams and resets with partial delivery are
+// stackConfig is the part of it that is for the QUIC stack. Datagrams and resets with partial delivery are
 // what other implementations insist on; the second is how a stream's head gets through though the stream
 // is reset.
-func (c Config) quic() *quicgo.Config {
-	conf := c.tuning().QUIC()
+func stackConfig(t quicstack.Tuning) *quicgo.Config {
+	conf := t.QUIC()
 	conf.MaxIncomingUniStreams = uniStreams
 	conf.EnableDatagrams = true
 	conf.EnableStreamResetPartialDelivery = true

@@ -80,7 +80,7 @@ func tries(t *testing.T, l *listener, alpn string) (*stranger, error) {
 	}
 	tr := &quicgo.Transport{Conn: pc}
 	t.Cleanup(func() { _ = tr.Close(); _ = pc.Close() })
-	conf := (Config{}).quic()
+	conf := stackConfig(Config{}.tuning())
 	conf.HandshakeIdleTimeout = 3 * time.Second
 	qc, err := tr.Dial(t.Context(), l.UDP().LocalAddr(), &stdtls.Config{
 		InsecureSkipVerify: true, NextProtos: []string{alpn},

@@ -37,8 +37,7 @@ var _ conduit.Member = (*Transport)(nil)
 // Config.Key it is of no use before Join.
 func New(rt *actors.Runtime, cfg Config) *Transport {
 	t := &Transport{rt: rt, cfg: cfg.withDefaults(rt), tuning: cfg.tuning(), err: ErrNoKey}
-	t.dialled = t.cfg.quic()
-	t.served = t.cfg.quic()
+	t.dialled, t.served = stackConfig(t.tuning), stackConfig(t.tuning)
 	t.served.MaxIncomingStreams++ // that of CONNECT
 	if cfg.Key != nil {
 		t.err = t.become(cfg.Key)
