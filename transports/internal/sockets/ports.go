@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -78,7 +79,6 @@ type port struct {
 	network string
 	at      *net.TCPAddr
 	seats   [speeches]*Seat
-	taken   int // seats
 }
 
 // Seat is what one listener has of a port.
@@ -160,7 +160,6 @@ func (s *Seat) Serve(take func(*net.TCPConn), broke func(*actors.PanicError)) {
 func (p *Ports) sit(o *port, s *Seat) *Seat {
 	s.ports, s.of = p, o
 	o.seats[s.speech] = s
-	o.taken++
 	return s
 }
 
@@ -188,32 +187,26 @@ func (p *Ports) leave(s *Seat) {
 		return
 	}
 	s.of.seats[s.speech] = nil
-	if s.of.taken--; s.of.taken > 0 {
-		return
+	if s.of.any() == nil {
+		p.open = slices.DeleteFunc(p.open, func(o *port) bool { return o == s.of })
+		p.silent.Close(s.of)
 	}
-	for i, o := range p.open {
-		if o == s.of {
-			p.open = append(p.open[:i], p.open[i+1:]...)
-			break
-		}
-	}
-	p.silent.Close(s.of)
 }
 
 // Divert says whether nc, which s has accepted, is none of its listener's business for now: its first byte
 // will say whose it is. It returns at once.
 func (s *Seat) Divert(nc *net.TCPConn) bool {
-	if s.ports == nil || !s.ports.shared(s.of) {
+	if s.ports == nil || !s.shared() {
 		return false
 	}
 	s.ports.sort(s.of, nc)
 	return true
 }
 
-func (p *Ports) shared(o *port) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return o.taken > 1
+func (s *Seat) shared() bool {
+	s.ports.mu.Lock()
+	defer s.ports.mu.Unlock()
+	return slices.ContainsFunc(s.of.seats[:], func(o *Seat) bool { return o != nil && o != s })
 }
 
 // seat is whom one is for who begins with such a byte; nil: the port is closed. If nobody expects that,
