@@ -4,7 +4,7 @@
 //	connection  protocol (1 byte length, text), then frames in both directions
 //	frame       length (2 bytes) | sealed: at most 65519 bytes and a tag of 16; empty: the end
 //
-// The key is known to everybody: it hides nothing, it costs what hiding costs.
+// The key is known to everybody: it hides nothing, it costs what hiding costs. The cipher is Troupe's own.
 package main
 
 import (
@@ -17,10 +17,9 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/crypto/chacha20poly1305"
-
 	"github.com/troupe-p2p/troupe/bench/control"
 	"github.com/troupe-p2p/troupe/bench/drive"
+	"github.com/troupe-p2p/troupe/internal/chachapoly"
 )
 
 func main() { os.Exit(drive.Main("barepeer", newNode)) }
@@ -105,7 +104,7 @@ func (n *node) Close() {
 }
 
 const (
-	maxPlain = 65535 - chacha20poly1305.Overhead
+	maxPlain = 65535 - chachapoly.Overhead
 	readSize = 128 << 10
 )
 
@@ -122,13 +121,13 @@ type stream struct {
 }
 
 func newStream(c net.Conn) *stream {
-	key := make([]byte, chacha20poly1305.KeySize)
-	a, _ := chacha20poly1305.New(key) // it has the right length
+	key := make([]byte, chachapoly.KeySize)
+	a, _ := chachapoly.New(key) // it has the right length
 	return &stream{Conn: c, seal: a, open: a, in: make([]byte, readSize)}
 }
 
 func nonce(n uint64) []byte {
-	var b [chacha20poly1305.NonceSize]byte
+	var b [chachapoly.NonceSize]byte
 	binary.LittleEndian.PutUint64(b[4:], n)
 	return b[:]
 }
@@ -148,7 +147,7 @@ func (s *stream) Write(p []byte) (int, error) {
 }
 
 func (s *stream) frame(p []byte) {
-	s.out = binary.BigEndian.AppendUint16(s.out, uint16(len(p)+chacha20poly1305.Overhead))
+	s.out = binary.BigEndian.AppendUint16(s.out, uint16(len(p)+chachapoly.Overhead))
 	s.out = s.seal.Seal(s.out, nonce(s.sealN), p, nil)
 	s.sealN++
 }
