@@ -277,7 +277,7 @@ func (c *cell) PostSystemMessage(m any) {
 // follow has an idle actor run on w when that one is through with what it runs. It is called with mu
 // held, by the goroutine of w.
 func (c *cell) follow(w *worker) bool {
-	if w == nil || w.next != nil || !c.rt.inline {
+	if w == nil || w.next != nil || !c.rt.inline || w.pump && !c.pol.Inline {
 		return false // in a simulation the order of turns is drawn
 	}
 	c.run, w.next = runQueued, c
@@ -340,6 +340,16 @@ func (c *cell) postData(m any) error {
 
 func (c *cell) postControl(m any) error {
 	c.mu.Lock()
+	if err := c.postable(); err != nil {
+		return err
+	}
+	c.control.push(m, c.rt.host.nano)
+	c.wake()
+	return nil
+}
+
+// postable is called with mu held and gives it up if there is an error.
+func (c *cell) postable() error {
 	if err := c.closedErr(); err != nil {
 		c.mu.Unlock()
 		return err
@@ -349,8 +359,6 @@ func (c *cell) postControl(m any) error {
 		c.stopNow()
 		return ErrMailboxFull
 	}
-	c.control.push(m, c.rt.host.nano)
-	c.wake()
 	return nil
 }
 
@@ -409,9 +417,41 @@ func (c *cell) coalesce(m any) (old any, ok bool) {
 	})
 }
 
+// lead is offer by a goroutine that has the time to run what follows, too.
+func (c *cell) lead(m any) error {
+	w := pumping.Get().(*worker)
+	err := c.offer(m, w)
+	for next := w.take(); next != nil; next = w.take() {
+		if next.turn(turnBatch, w) {
+			next.rt.host.schedule(next)
+		}
+	}
+	pumping.Put(w)
+	return err
+}
+
+// hand is postControl by the turn of another actor. If there is a goroutine to run this one when that
+// turn is through, no worker is woken for it.
+func (c *cell) hand(m any, by *cell) error {
+	c.mu.Lock()
+	if err := c.postable(); err != nil {
+		return err
+	}
+	c.control.push(m, c.rt.host.nano)
+	if c.run == runIdle && c.pol.Inline && by != nil {
+		c.turnAt = c.control.since
+		if c.follow(by.worker) {
+			c.mu.Unlock()
+			return nil
+		}
+	}
+	c.wake()
+	return nil
+}
+
 // offer handles m on the caller's goroutine if the actor is idle and made for it, and queues
-// it else.
-func (c *cell) offer(m any) error {
+// it else. w is that goroutine's, if it has one.
+func (c *cell) offer(m any, w *worker) error {
 	if !c.pol.Inline || !c.rt.inline {
 		return c.postData(m)
 	}
@@ -432,8 +472,9 @@ func (c *cell) offer(m any) error {
 	c.run = runRunning
 	c.turns++
 	c.turnAt = c.rt.host.nano()
+	c.worker = w
 	c.mu.Unlock()
-	c.inlineTurn(m)
+	c.inlineTurn(m, w)
 	return nil
 }
 

@@ -62,8 +62,8 @@ func (c *cell) turn(n int, w *worker) (more bool) {
 	}
 }
 
-// inlineTurn handles one message on the goroutine of whoever offered it.
-func (c *cell) inlineTurn(m any) {
+// inlineTurn handles one message on the goroutine of whoever offered it, which is w's, or nobody's.
+func (c *cell) inlineTurn(m any, w *worker) {
 	clean := false
 	defer func() {
 		if !clean && !c.broken(recover()) {
@@ -73,6 +73,7 @@ func (c *cell) inlineTurn(m any) {
 		if c.abandonedHere() {
 			return
 		}
+		c.worker = nil
 		if c.sys.empty() && c.control.n == 0 && c.data.n == 0 {
 			c.run = runIdle
 			c.mu.Unlock()
@@ -82,7 +83,7 @@ func (c *cell) inlineTurn(m any) {
 		here := clean && !c.sys.empty()
 		c.mu.Unlock()
 		if here {
-			c.beginHere() // the end of a child, or its own: no worker need be woken for it
+			c.beginHere(w) // the end of a child, or its own: no worker need be woken for it
 			return
 		}
 		c.rt.host.schedule(c)

@@ -39,7 +39,11 @@ type worker struct {
 	work chan *cell // capacity 1
 	goid int64
 	next *cell // its own goroutine: what it runs when it is through
+	pump bool  // stands for a pump's goroutine, which runs Inline actors only
 }
+
+// pumping are those of pumps that lead a turn.
+var pumping = sync.Pool{New: func() any { return &worker{pump: true} }}
 
 func newLive(keep int) *live { return &live{start: time.Now(), keep: keep} }
 

@@ -69,7 +69,37 @@ func (r Ref[M]) Offer(m M) error {
 		discard(m, ErrStopped)
 		return ErrStopped
 	}
-	err := c.offer(m)
+	err := c.offer(m, nil)
+	if err != nil {
+		discard(m, err)
+	}
+	return err
+}
+
+// Lead is Offer for a pump, whose goroutine goes on to run one Inline actor that the turn has handed
+// something to: see Hand and Spec.Follow.
+func (r Ref[M]) Lead(m M) error {
+	c := r.at()
+	if c == nil {
+		discard(m, ErrStopped)
+		return ErrStopped
+	}
+	err := c.lead(m)
+	if err != nil {
+		discard(m, err)
+	}
+	return err
+}
+
+// Hand is Control for the turn of by: if to is Inline and idle, the goroutine of that turn runs to when
+// it is through, where that can be, and no worker is woken.
+func Hand[M, B any](to Ref[M], m M, by Ref[B]) error {
+	c := to.at()
+	if c == nil {
+		discard(m, ErrStopped)
+		return ErrStopped
+	}
+	err := c.hand(m, by.at())
 	if err != nil {
 		discard(m, err)
 	}

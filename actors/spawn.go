@@ -130,21 +130,21 @@ func Spawn[M any](ctx actor.Context, s Spec) (Ref[M], error) {
 		return Ref[M]{}, err
 	}
 	if c.eager() {
-		c.beginHere()
+		c.beginHere(parent.worker)
 	}
 	return Ref[M]{c: c}, nil
 }
 
-// beginHere runs the first turn on the goroutine of whoever spawns the actor. That one may be unwound
-// by runtime.Goexit; what is left to do is done by a worker then too.
-func (c *cell) beginHere() {
+// beginHere runs the first turn on the goroutine of whoever spawns the actor, which is w's. That one may
+// be unwound by runtime.Goexit; what is left to do is done by a worker then too.
+func (c *cell) beginHere(w *worker) {
 	more := true
 	defer func() {
 		if more {
 			c.rt.host.schedule(c)
 		}
 	}()
-	more = c.turn(turnBatch, nil)
+	more = c.turn(turnBatch, w)
 }
 
 // eager says that whoever spawns the actor runs its first turn.

@@ -38,7 +38,7 @@ func (m *nativeAccepted) Discard(error) { _ = m.s.Reset(0) }
 
 type nativeSink struct{ ref actors.Ref[any] }
 
-func (s nativeSink) Accepted(st conduit.MuxedStream) { _ = s.ref.Offer(&nativeAccepted{st}) }
+func (s nativeSink) Accepted(st conduit.MuxedStream) { _ = s.ref.Lead(&nativeAccepted{st}) }
 func (s nativeSink) CanOpen()                        { _ = s.ref.Offer(&nativeCanOpen{}) }
 func (s nativeSink) Ended(code uint32, remote bool, err error) {
 	_ = s.ref.Offer(&nativeEnded{code, remote, err})
@@ -49,7 +49,7 @@ type nativeStreamSink struct {
 	id  uint64
 }
 
-func (s nativeStreamSink) Offer(b *buf.Buf) { _ = s.ref.Offer(&nativeData{s.id, b}) }
+func (s nativeStreamSink) Offer(b *buf.Buf) { _ = s.ref.Lead(&nativeData{s.id, b}) }
 func (s nativeStreamSink) Writable()        { _ = s.ref.Offer(&nativeWritable{s.id}) }
 func (s nativeStreamSink) RemoteClosed()    { _ = s.ref.Offer(&nativeEOF{s.id}) }
 func (s nativeStreamSink) Reset(code uint32, remote bool, err error) {

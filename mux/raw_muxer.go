@@ -48,7 +48,7 @@ type rawSink struct {
 	lent *buf.Buf // set before Drain, which Drained follows
 }
 
-func (s *rawSink) Offer(b *buf.Buf)  { _ = s.ref.Offer(b) }
+func (s *rawSink) Offer(b *buf.Buf)  { _ = s.ref.Lead(b) }
 func (s *rawSink) Drained(err error) { _ = s.ref.Control(&drained{s.lent, err}) }
 
 // Ended comes behind the last Offer.

@@ -89,8 +89,16 @@ func (s *Stream) Deliver(b *buf.Buf) {
 	s.corked = true
 	h := s.handler
 	s.mu.Unlock()
-	_ = h.Control(d) // refused, Discard gives it back
+	if d.n > handedMax {
+		_ = h.Control(d) // refused, Discard gives it back
+		return
+	}
+	_ = actors.Hand[any](h, d, s.ref)
 }
+
+// handedMax is up to how many bytes a bounded handler is given on the connection's own goroutine:
+// with more of them, another one reads on meanwhile.
+const handedMax = 4 << 10
 
 // RemoteClosed tells the handler that no more will be received, behind the Data that is out.
 func (s *Stream) RemoteClosed() {
@@ -107,7 +115,7 @@ func (s *Stream) RemoteClosed() {
 	s.corked = true
 	h := s.handler
 	s.mu.Unlock()
-	_ = h.Control(s.says.remoteClosed()) // refused, Discard takes note
+	_ = actors.Hand[any](h, s.says.remoteClosed(), s.ref) // refused, Discard takes note
 }
 
 // Drop takes away what was received and not read: Read fails with why from now on. End follows, or

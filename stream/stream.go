@@ -30,6 +30,9 @@ type Handler struct {
 	// Inline has the connection call Actor in its own turn, which saves a wake-up: for an Actor
 	// that only returns a Spec and never calls user code.
 	Inline bool
+	// Bounded has the connection's own goroutine run turns of the actor, which saves another
+	// wake-up: for built-in actors, whose turns are short and never call user code.
+	Bounded bool
 	// Run handles one stream in a supervised task. When it returns, the stream is closed;
 	// when it panics, the stream is reset. ctx is done when the stream has ended.
 	Run func(ctx context.Context, s *Blocking)

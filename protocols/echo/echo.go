@@ -22,7 +22,7 @@ const Protocol = "/troupe/echo/1.0.0"
 
 // Handler serves the protocol.
 func Handler() stream.Handler {
-	return stream.Handler{Inline: true, Actor: func(*stream.Stream) actors.Spec {
+	return stream.Handler{Inline: true, Bounded: true, Actor: func(*stream.Stream) actors.Spec {
 		return actors.Spec{Kind: "echo", New: func() actor.Actor { return &echo{} }}
 	}}
 }

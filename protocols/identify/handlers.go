@@ -26,7 +26,7 @@ var (
 // Handlers are what the node serves of identify, by protocol. svc is the service's actor.
 func Handlers(st *State, svc actors.Ref[messages.Identify]) map[string]stream.Handler {
 	return map[string]stream.Handler{
-		message.Protocol: {Inline: true, Actor: func(s *stream.Stream) actors.Spec {
+		message.Protocol: {Inline: true, Bounded: true, Actor: func(s *stream.Stream) actors.Spec {
 			return actors.Spec{Kind: "identify", New: func() actor.Actor { return &answerer{st: st, s: s} }}
 		}},
 		message.PushProtocol: readerHandler(svc, true),
@@ -51,7 +51,7 @@ func (h *answerer) Receive(ctx actor.Context) {
 }
 
 func readerHandler(svc actors.Ref[messages.Identify], push bool) stream.Handler {
-	return stream.Handler{Inline: true, Actor: func(s *stream.Stream) actors.Spec {
+	return stream.Handler{Inline: true, Bounded: true, Actor: func(s *stream.Stream) actors.Spec {
 		return actors.Spec{Kind: "identify-reader", New: func() actor.Actor { return &reader{svc: svc, s: s, push: push} }}
 	}}
 }

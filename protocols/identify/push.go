@@ -85,7 +85,7 @@ const pushTimeout = 5 * time.Second
 var errPushTimeout = errors.New("identify: remote: did not take our push in time")
 
 func pusherHandler(svc actors.Ref[messages.Identify], st *State) stream.Handler {
-	return stream.Handler{Inline: true, Actor: func(s *stream.Stream) actors.Spec {
+	return stream.Handler{Inline: true, Bounded: true, Actor: func(s *stream.Stream) actors.Spec {
 		return actors.Spec{Kind: "identify-push", New: func() actor.Actor { return &pusher{svc: svc, st: st, s: s} }}
 	}}
 }

@@ -29,7 +29,7 @@ const (
 
 // Handler serves the protocol.
 func Handler() stream.Handler {
-	return stream.Handler{Inline: true, Actor: func(*stream.Stream) actors.Spec {
+	return stream.Handler{Inline: true, Bounded: true, Actor: func(*stream.Stream) actors.Spec {
 		return actors.Spec{Kind: "perf", New: func() actor.Actor { return &server{} }}
 	}}
 }

@@ -34,7 +34,7 @@ const (
 // limit of two for each peer.
 func Handler() stream.Handler {
 	guests := &guests{}
-	return stream.Handler{Inline: true, Actor: func(s *stream.Stream) actors.Spec {
+	return stream.Handler{Inline: true, Bounded: true, Actor: func(s *stream.Stream) actors.Spec {
 		return actors.Spec{Kind: "ping", New: func() actor.Actor { return &responder{guests: guests, peer: s.Peer()} }}
 	}}
 }
