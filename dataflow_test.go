@@ -205,7 +205,7 @@ func spied(t *testing.T) (*muxtest.World, *spies) {
 	}
 	w := muxtest.NewWorld(t, muxtest.Subject{Name: "noise", Link: link}, muxtest.Setup{Bulk: true})
 	t.Cleanup(func() { // or the end comes in the midst of a frame, of which nobody takes the buffer back
-		w.Eventually("all streams are over", func() bool { return w.A.InUse()+w.B.InUse() == 0 })
+		w.Eventually("all streams are over", func() bool { return !w.A.InUse() && !w.B.InUse() })
 	})
 	return w, s
 }

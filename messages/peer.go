@@ -1,13 +1,15 @@
 package messages
 
+import "time"
+
 // Peer is what the actor of one remote receives.
 type Peer interface{ peer() }
 
-// StreamsChanged says how many streams a connection carries now.
+// StreamsChanged says that a connection carries streams now, or since when it carries none.
 type StreamsChanged struct {
 	Peer
-	Conn    uint64
-	Streams int
+	Conn  uint64
+	Quiet time.Time // zero: it carries some
 }
 
 // ConnEnded says that a connection is over; its actor stops by itself.

@@ -86,15 +86,25 @@ func (s *Session) newEntry(id uint64, inbound bool) *entry {
 	}
 	e := &entry{id: id, info: stream.Info{ID: id, Direction: dir, Conn: s.cfg.Conn}}
 	s.streams[id] = e
-	if len(s.streams) == 1 {
-		s.tellOwner()
+	s.quiet = time.Time{}
+	if !s.used {
+		s.used = true
+		s.tellOwner(time.Time{})
 	}
 	return e
 }
 
-// tellOwner says that the connection is in use now, or that it is not any more.
-func (s *Session) tellOwner() {
-	_ = s.cfg.Owner.Control(&messages.StreamsChanged{Conn: s.cfg.Conn.ID, Streams: len(s.streams)})
+// tellOwner says that the connection is in use now, or since when it is not any more.
+func (s *Session) tellOwner(quiet time.Time) {
+	_ = s.cfg.Owner.Control(&messages.StreamsChanged{Conn: s.cfg.Conn.ID, Quiet: quiet})
+}
+
+// settleQuiet tells that the connection is not in use once it has not been for a while.
+func (s *Session) settleQuiet(now time.Time) {
+	if !s.quiet.IsZero() && !now.Before(s.quiet.Add(quietAfter)) {
+		s.tellOwner(s.quiet)
+		s.used, s.quiet = false, time.Time{}
+	}
 }
 
 // note does what a handler has asked for.
@@ -250,7 +260,7 @@ func (s *Session) forget(e *entry, err error) {
 	s.spare.giveBack(e)
 	if len(s.streams) == 0 {
 		s.m.giveBack()
-		s.tellOwner()
+		s.quiet = s.rt.Now()
 	}
 }
 

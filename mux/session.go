@@ -50,6 +50,9 @@ const (
 	maxOpens = 4096
 	// heldMax is how many turns in a row may leave their output to the next one.
 	heldMax = 32
+	// quietAfter is how long a connection has no stream before its owner hears of it: it is not told
+	// of each of many requests that come one after another.
+	quietAfter = 100 * time.Millisecond
 	// turnMax is how much is sent in one turn before others get a chance.
 	turnMax = 512 << 10
 )
@@ -80,6 +83,8 @@ type Session struct {
 	streams map[uint64]*entry
 	late    map[*stream.Stream]*entry // over, and not read to their ends
 	actors  int                       // of streams, that live
+	used    bool                      // the owner believes that there are streams
+	quiet   time.Time                 // since when there are none, while it does; else zero
 	order   stream.Order
 	spare   negotiators
 	// In order of time, because each kind of wait is equally long.
@@ -246,6 +251,9 @@ func (s *Session) drain(ctx actor.Context, now time.Time) {
 	t, ok = s.negotiating.sooner(t, ok)
 	t, ok = s.lingering.sooner(t, ok)
 	t, ok = s.corks.sooner(t, ok)
+	if at := s.quiet.Add(quietAfter); !s.quiet.IsZero() && (!ok || at.Before(t)) {
+		t, ok = at, true
+	}
 	if ok {
 		s.timer.Set(t)
 	}
@@ -281,6 +289,7 @@ func (s *Session) hold(ctx actor.Context, now time.Time) bool {
 func (s *Session) timeouts(now time.Time) {
 	s.m.timeout(now)
 	s.pull(now)
+	s.settleQuiet(now)
 	for e := s.negotiating.due(now); e != nil; e = s.negotiating.due(now) {
 		s.fail(now, e, CodeNegotiation, &NegotiationError{Protocols: e.proposed(), Err: errNoAnswer})
 	}

@@ -294,7 +294,7 @@ func TestTheRestOfAStreamThatIsOverIsCounted(t *testing.T) {
 					end(w.send("/shut", piece))
 				}
 				synctest.Wait()
-				if n := w.B.InUse(); n != 0 {
+				if n := w.B.Used(); n != 0 {
 					t.Fatalf("%d streams are open", n)
 				}
 				used("what is unread is not forgotten", 4*piece)

@@ -115,14 +115,14 @@ func TestAPeerHasAsManyConnectionsAsItMayHave(t *testing.T) {
 	if p, ok := next(t, "the first is asked for a sign of life", one.got).(*messages.Probe); ok {
 		p.Reply.Answer(time.Millisecond)
 	}
-	_ = one.Owner.Control(&messages.StreamsChanged{Conn: one.Conn.ID, Streams: 1})
+	_ = one.Owner.Control(&messages.StreamsChanged{Conn: one.Conn.ID})
 	w.arrives(bob)
 	three := next(t, "the third finds room, because the second carries nothing", w.sessions)
 	next(t, "the second makes room", two.gone)
 	if m, ok := lastOf[*messages.CloseConn](two); !ok || m.Code != connset.CodeSupplanted {
 		t.Errorf("closed with %+v", m)
 	}
-	_ = three.Owner.Control(&messages.StreamsChanged{Conn: three.Conn.ID, Streams: 1})
+	_ = three.Owner.Control(&messages.StreamsChanged{Conn: three.Conn.ID})
 	x := w.arrives(bob)
 	next(t, "the fourth finds none: both are in use", x.closed)
 	if r := next(t, "its remote is told", w.refused); r.peer != bob || r.code != connset.CodeLimit {
@@ -163,8 +163,8 @@ func TestASpareConnectionIsSupplanted(t *testing.T) {
 		t.Fatal("it got something else")
 	}
 	p.Reply.Answer(time.Millisecond)
-	_ = spare.Owner.Control(&messages.StreamsChanged{Conn: spare.Conn.ID, Streams: 2})
-	_ = spare.Owner.Control(&messages.StreamsChanged{Conn: spare.Conn.ID, Streams: 0})
+	_ = spare.Owner.Control(&messages.StreamsChanged{Conn: spare.Conn.ID})
+	_ = spare.Owner.Control(&messages.StreamsChanged{Conn: spare.Conn.ID, Quiet: time.Now()})
 	next(t, "the spare one goes", spare.gone)
 	if m, ok := lastOf[*messages.CloseConn](spare); !ok || m.Code != 0x1004 {
 		t.Errorf("closed with %+v", m)

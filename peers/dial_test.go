@@ -203,7 +203,7 @@ func TestWhoeverAnswersIsTaken(t *testing.T) {
 		t.Error(got)
 	}
 
-	_ = s.Owner.Control(&messages.StreamsChanged{Conn: s.Conn.ID, Streams: 1})
+	_ = s.Owner.Control(&messages.StreamsChanged{Conn: s.Conn.ID})
 	call, _ = w.dial("", there)
 	x := next(t, "dialling", w.dials).reaches(bob)
 	next(t, "bob has as many connections as he may have", x.closed)

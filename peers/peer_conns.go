@@ -94,16 +94,15 @@ func (p *peer) streamsChanged(m *messages.StreamsChanged) {
 	c := p.ledger.conns.get(m.Conn)
 	switch {
 	case c == nil:
-	case m.Streams > 0 && !c.busy:
+	case m.Quiet.IsZero() && !c.busy:
 		c.busy = true
 		c.use.busy.Store(true)
 		p.set.StreamOpened(m.Conn)
-	case m.Streams == 0 && c.busy:
+	case !m.Quiet.IsZero() && c.busy:
 		c.busy = false
-		now := p.rt.Now()
-		c.use.quiet.Store(now.UnixNano())
+		c.use.quiet.Store(m.Quiet.UnixNano())
 		c.use.busy.Store(false)
-		p.set.StreamEnded(now, m.Conn)
+		p.set.StreamEnded(m.Quiet, m.Conn)
 	}
 }
 

@@ -45,7 +45,7 @@ func TestANewcomerTakesThePlaceOfTheLeastUseful(t *testing.T) {
 	w := newWorld(t, limited(limits.Limits{Conns: 4}))
 	bob, friend := person(t), w.friend()
 	working := w.comes(bob)
-	_ = working.Owner.Control(&messages.StreamsChanged{Conn: working.Conn.ID, Streams: 1})
+	_ = working.Owner.Control(&messages.StreamsChanged{Conn: working.Conn.ID})
 	kept := w.comes(friend)
 	tagged := w.comes(person(t))
 	if err := w.marks.Tag(tagged.Conn.Peer, "useful", 5); err != nil {

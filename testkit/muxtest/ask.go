@@ -53,8 +53,8 @@ func (s *Side) Close(code uint32) {
 	_ = s.Session.Control(&messages.CloseConn{Code: code, Reason: "the test says so"})
 }
 
-// InUse is how many streams the owner was told of.
-func (s *Side) InUse() int {
+// InUse is whether the connection carries streams, as the owner was told.
+func (s *Side) InUse() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.busy

@@ -159,7 +159,7 @@ func tenThousandShortStreams(t *testing.T, k Subject) {
 	})
 	w.Eventually("the actors of all streams end", idle)
 	w.Eventually("their places are free", func() bool { return w.A.Used() == 0 && w.B.Used() == 0 })
-	w.Eventually("and the owners hear of it", func() bool { return w.A.InUse() == 0 && w.B.InUse() == 0 })
+	w.Eventually("and the owners hear of it", func() bool { return !w.A.InUse() && !w.B.InUse() })
 }
 
 // short asks for one short echo.

@@ -160,7 +160,7 @@ type Side struct {
 	mu       sync.Mutex
 	handlers map[string]stream.Handler
 	ended    *messages.ConnEnded
-	busy     int // streams, as the owner was told
+	busy     bool // as the owner was told
 }
 
 func (w *World) side(name string, l *messages.Link) *Side {
@@ -199,7 +199,7 @@ func (s *Side) spawn(set Setup) {
 			up <- ref
 		case *actor.Terminated:
 			s.mu.Lock()
-			s.busy = 0 // also when it had no time to say so
+			s.busy = false // also when it had no time to say so
 			s.mu.Unlock()
 			streams.Close()
 			buffers.Close()
@@ -216,7 +216,7 @@ func (s *Side) spawn(set Setup) {
 			s.mu.Unlock()
 		case *messages.StreamsChanged:
 			s.mu.Lock()
-			s.busy = m.Streams
+			s.busy = m.Quiet.IsZero()
 			s.mu.Unlock()
 		}
 	})
