@@ -284,3 +284,134 @@ func TestStopAfterWaitsForEveryMessageOfATurn(t *testing.T) {
 		t.Errorf("%d messages were heard", heard)
 	}
 }
+
+// led is an Inline actor that hands each message on, and the goroutines on which it and two others run.
+type led struct {
+	turns chan string // "who", in order
+	goids chan int64
+	from  Ref[any]
+}
+
+func newLed(t *testing.T, to ...Spec) *led {
+	l := &led{turns: make(chan string, 100), goids: make(chan int64, 100)}
+	rt := run(t)
+	var hands []Ref[any]
+	for _, s := range to {
+		name := s.Name
+		s.New = func() actor.Actor {
+			return fn(func(ctx actor.Context) {
+				switch m := ctx.Message().(type) {
+				case string:
+					l.turn(name)
+					if m == "panic" {
+						panic("as told")
+					}
+				}
+			})
+		}
+		r := root(t, rt, s)
+		atRest(t, r)
+		hands = append(hands, r)
+	}
+	s := spec("from", func(ctx actor.Context) {
+		if m, ok := ctx.Message().(string); ok {
+			l.turn("from")
+			for _, r := range hands {
+				_ = Hand(r, any(m), l.from)
+			}
+		}
+	})
+	s.Inline = true
+	l.from = root(t, rt, s)
+	atRest(t, l.from)
+	return l
+}
+
+func (l *led) turn(who string) {
+	l.turns <- who
+	l.goids <- goid()
+}
+
+// here says of the next turn whether it was on this goroutine.
+func (l *led) here(t *testing.T, who string) bool {
+	t.Helper()
+	if got := within(t, "a turn of "+who, l.turns); got != who {
+		t.Fatalf("it was the turn of %s, want %s", got, who)
+	}
+	return <-l.goids == goid()
+}
+
+func inline(name string) Spec { return Spec{Name: name, Inline: true, Restart: Transient} }
+
+// TestWhoLeadsRunsABuiltInActorThatIsHandedSomething, behind the turn in which that happened.
+func TestWhoLeadsRunsABuiltInActorThatIsHandedSomething(t *testing.T) {
+	l := newLed(t, inline("to"))
+	for range 3 {
+		if err := l.from.Lead("go"); err != nil {
+			t.Fatal(err)
+		}
+		if len(l.turns) != 2 || !l.here(t, "from") || !l.here(t, "to") {
+			t.Error("a turn was not run before Lead returned, or not here")
+		}
+	}
+	_ = l.from.Offer("go") // from a goroutine that has no time
+	if !l.here(t, "from") || l.here(t, "to") {
+		t.Error("Offer ran more than the turn")
+	}
+}
+
+// TestWhoLeadsRunsNobodyElse: what users have written may hang.
+func TestWhoLeadsRunsNobodyElse(t *testing.T) {
+	l := newLed(t, Spec{Name: "to"})
+	_ = l.from.Lead("go")
+	if !l.here(t, "from") || l.here(t, "to") {
+		t.Error("Lead ran an actor that is not Inline")
+	}
+}
+
+func TestOneThatIsHandedSomethingIsEnough(t *testing.T) {
+	l := newLed(t, inline("a"), inline("b"))
+	_ = l.from.Lead("go")
+	if !l.here(t, "from") {
+		t.Error("the turn was not here")
+	}
+	a, b := within(t, "one", l.turns), within(t, "the other", l.turns)
+	if a == b {
+		t.Errorf("%s had two turns", a)
+	}
+}
+
+// TestAPanicOfOneThatIsLedIsItsOwn: whoever leads goes on, and so does the actor.
+func TestAPanicOfOneThatIsLedIsItsOwn(t *testing.T) {
+	l := newLed(t, inline("to"))
+	for _, m := range []string{"panic", "go"} {
+		if err := l.from.Lead(m); err != nil {
+			t.Fatal(err)
+		}
+		if !l.here(t, "from") {
+			t.Error("the turn was not here")
+		}
+		l.here(t, "to") // while it restarts, a worker may be faster
+	}
+}
+
+func TestWhatIsHandedToNobodyIsDiscarded(t *testing.T) {
+	rt := run(t)
+	r := root(t, rt, temporary("r", nil))
+	r.Stop()
+	if !eventually(r.Ended) {
+		t.Fatal("it does not end")
+	}
+	d := &discarded{}
+	if err := Hand(r, any(d), r); err == nil || d.why == nil {
+		t.Errorf("handed: %v, discarded: %v", err, d.why)
+	}
+	d = &discarded{}
+	if err := r.Lead(d); err == nil || d.why == nil {
+		t.Errorf("led: %v, discarded: %v", err, d.why)
+	}
+}
+
+type discarded struct{ why error }
+
+func (d *discarded) Discard(why error) { d.why = why }
