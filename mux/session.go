@@ -86,6 +86,7 @@ type Session struct {
 	used    bool                      // the owner believes that there are streams
 	quiet   time.Time                 // since when there are none, while it does; else zero
 	order   stream.Order
+	poll    func() bool // nil: the conduit has none
 	spare   negotiators
 	// In order of time, because each kind of wait is equally long.
 	negotiating, lingering waitlist
@@ -227,6 +228,9 @@ func (s *Session) start(ctx actor.Context, now time.Time) {
 	r := newRawMuxer(first.Secured, first.Yamux, first.Buffers, role, now)
 	s.m, s.first = r, nil
 	r.start(ref)
+	if p, ok := first.Secured.Raw.(conduit.Poller); ok {
+		s.poll = p.Poll
+	}
 }
 
 // drain takes every output of the muxer before the next input comes.

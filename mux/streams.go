@@ -71,6 +71,7 @@ func (s *Session) agree(ctx actor.Context, now time.Time, e *entry, p []byte) (u
 // serve makes the stream's handle and spawns its actor, which starts the handler.
 func (s *Session) serve(ctx actor.Context, now time.Time, e *entry, h stream.Handler, lazy bool) {
 	e.s = stream.New(actors.Cast[stream.Command](s.self), e.info)
+	e.s.Poll(s.poll)
 	e.isActor = h.Actor != nil
 	if !e.isActor {
 		e.s.Block(s.rt, lazy)

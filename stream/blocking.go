@@ -183,6 +183,7 @@ func (s *Blocking) write(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.io.lazy = false
+	s.sent += len(p)
 	if n := len(p) + writeCost; len(p) <= smallNote && s.queued+n <= CopyCap {
 		s.want.Out = append(s.want.Out, buf.Copy(p))
 		s.queued += n

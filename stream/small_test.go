@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/troupe-p2p/troupe/stream"
@@ -85,4 +86,31 @@ func TestSmallWritesAreBounded(t *testing.T) {
 	if n := within(t, "the writer returns", total); n > stream.CopyCap || n < stream.CopyCap/2 || n != queued {
 		t.Errorf("%d bytes were taken of %d, the cap is %d", n, queued, stream.CopyCap)
 	}
+}
+
+// Whoever writes much keeps a processor busy: what the connection has received meanwhile is looked for on
+// the writer's goroutine, behind the session's turn.
+func TestWhoWritesMuchLooksForWhatHasCome(t *testing.T) {
+	var seen []int64 // notes at each poll
+	b := newBench(t, func(s *stream.Stream) {
+		o := take(s)
+		if o.HasWrite {
+			s.WriteDone(len(o.Write), nil)
+		}
+	})
+	s := b.stream()
+	s.Poll(func() bool {
+		seen = append(seen, b.notes.Load())
+		return true
+	})
+	w := s.Block(b.rt, false)
+	for range 8 {
+		if _, err := w.Write(make([]byte, 16<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(seen, []int64{4, 8}) {
+		t.Errorf("polled behind the notes %v, want 4 and 8: every 64 KiB", seen)
+	}
+	s.End(nil)
 }

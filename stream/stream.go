@@ -13,6 +13,7 @@ package stream
 import (
 	"context"
 	"io"
+	"runtime"
 	"sync"
 	"time"
 
@@ -112,6 +113,7 @@ type Stream struct {
 	noted   bool  // and the handler has asked for something since
 	ending  bool  // RemoteClosed is next for the handler, or in its hands
 	queued  int   // cost of what was given to Write and is not sealed yet
+	sent    int   // bytes that were given to Write since poll was called
 	err     error // why it is gone
 	want    Order // what was asked for since the last Take
 
@@ -119,6 +121,7 @@ type Stream struct {
 	data    Data            // the one Data that may be out
 	says    messages
 	io      *blocking // blocking mode
+	poll    func() bool
 }
 
 // messages are those that a stream sends once, or that say the same every time. Three say no more
@@ -195,9 +198,24 @@ func (s *Stream) say() {
 		return
 	}
 	s.told = true
+	poll := s.poll != nil && s.sent >= pollEvery
+	if poll {
+		s.sent = 0
+	}
 	s.mu.Unlock()
 	_ = s.ref.Offer(s)
+	if poll && s.poll() {
+		runtime.Gosched() // for whoever has waited for what was read
+	}
 }
+
+// pollEvery is after how many bytes written a stream looks for what the connection has received: much
+// is written by a goroutine that would leave nobody else the processor.
+const pollEvery = 64 << 10
+
+// Poll has a stream that much is written to call poll now and then, on the writer's goroutine. It is set
+// before anybody else has the handle.
+func (s *Stream) Poll(poll func() bool) { s.poll = poll }
 
 // help has what was posted done by the goroutine that would wait for the answer to it.
 func (s *Stream) help() {
@@ -228,6 +246,7 @@ func (s *Stream) Write(b *buf.Buf) Result {
 		return Refused
 	}
 	s.want.Out = append(s.want.Out, b)
+	s.sent += len(b.B)
 	s.queued += len(b.B) + writeCost
 	r := Accepted
 	if s.queued > OutCap {

@@ -72,6 +72,7 @@ var rows = []row{
 	{"requests-32", "allocs", "allocations per request, both sides", cost, bound{}, bound{}},
 	{"connects-4", "p50 us", "one full connect and disconnect, p50", latency, bound{}, bound{}},
 	{"ping", "p99 us", "ping round trip, p99", latency, bound{}, bound{}},
+	{"ping-loaded", "p50 us", "ping p50 beside one bulk stream", latency, bound{}, bound{}},
 	{"memory-conns", "base MB", "a listening node with nobody: heap and stacks", cost, bound{}, bound{}},
 	{"memory-conns", "base MB RSS", "the same, resident", cost, bound{}, bound{}},
 	{"memory-streams", "KB RSS", "memory per open stream, resident", cost, bound{}, bound{}},

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
@@ -103,6 +105,61 @@ func rawBackPressure(t *testing.T, p RawPair) {
 		t.Error("bytes differ")
 	}
 	a.wait(t, "Drained", func() bool { return len(a.drained) == 1 })
+	a.check(t)
+	b.check(t)
+}
+
+// rawPoll is for those that are Pollers. The others have nothing to keep.
+func rawPoll(t *testing.T, p RawPair) {
+	poller, ok := p.B.(conduit.Poller)
+	if !ok {
+		return
+	}
+	a, b := reader(p.A), reader(p.B)
+	a.bind(p.A, 1)
+	b.bind(p.B, 1)
+	if poller.Poll() {
+		t.Error("there was something before anything was sent")
+	}
+	b.more(p.B) // one is the reader's, and the other for who polls
+	stop, polled := make(chan struct{}), 0
+	var polls sync.WaitGroup
+	polls.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if poller.Poll() {
+				polled++
+			} else {
+				runtime.Gosched()
+			}
+		}
+	})
+	want := 0
+	for n := range 2000 {
+		n = 1 + n*n%7000
+		send(t, p.A, a, noise(byte(n), n))
+		want += n
+	}
+	got := b.WaitBytes(t, "all that was sent", want)
+	close(stop)
+	polls.Wait()
+	for n := range 2000 {
+		n = 1 + n*n%7000
+		if !bytes.Equal(got[:n], noise(byte(n), n)) {
+			t.Fatal("bytes differ, or are in another order")
+		}
+		got = got[n:]
+	}
+	t.Logf("%d of the reads were polls", polled)
+	_ = p.A.Close()
+	b.WaitEnded(t, "the end")
+	if poller.Poll() {
+		t.Error("there was something behind the end")
+	}
 	a.check(t)
 	b.check(t)
 }

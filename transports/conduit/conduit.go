@@ -86,6 +86,15 @@ type Resetter interface {
 	Reset() error
 }
 
+// Poller is a Raw conduit that can be read without waiting, beside its reader. Who writes much keeps a
+// processor busy; where there is no other one the reader has to wait for it, and so has everybody who
+// waits for what it reads.
+type Poller interface {
+	// Poll offers some of what has come, on the caller's goroutine, and says whether there was any. It
+	// never waits for the remote, and leaves one credit to the reader. No method of a sink may call it.
+	Poll() bool
+}
+
 // Reset drops a conduit whose remote is at fault. Those that are no Resetter are closed.
 func Reset(c Raw) error {
 	if r, ok := c.(Resetter); ok {

@@ -59,6 +59,7 @@ type Conn struct {
 var (
 	_ conduit.Raw      = (*Conn)(nil)
 	_ conduit.Resetter = (*Conn)(nil)
+	_ conduit.Poller   = (*Conn)(nil)
 )
 
 // NewConn takes over a connection, or closes it.
@@ -76,6 +77,7 @@ func NewConn(nc net.Conn, cfg ConnConfig) (*Conn, error) {
 	}
 	c := &Conn{rt: cfg.Runtime, nc: nc, sock: s, ends: cfg.Ends, rests: cfg.Rests}
 	c.owner.Init(cfg.Runtime, (*line)(c), cfg.ReadBuffer, false)
+	c.owner.polled, _ = s.(polled)
 	return c, nil
 }
 
@@ -87,6 +89,15 @@ func (c *Conn) Rests() *Rests { return c.rests }
 
 // Endpoints implements conduit.Raw.
 func (c *Conn) Endpoints() conduit.Endpoints { return c.ends }
+
+// Poll implements conduit.Poller.
+func (c *Conn) Poll() bool {
+	if !c.owner.Poll() {
+		return false
+	}
+	c.reads.Add(1)
+	return true
+}
 
 // Bind implements conduit.Raw.
 func (c *Conn) Bind(s conduit.Sink, credits int) { c.owner.Bind(s, credits) }

@@ -39,10 +39,11 @@ type Line interface {
 //   - Each Bind is answered by one Ended once nothing more comes, even if the connection had
 //     ended before the Bind: an owner that takes a dead connection over learns of it.
 type Owner struct {
-	rt    *actors.Runtime
-	line  Line
-	most  int  // bytes of one read
-	whole bool // the remote ends both directions at once
+	rt     *actors.Runtime
+	line   Line
+	most   int    // bytes of one read
+	whole  bool   // the remote ends both directions at once
+	polled polled // nil: the line can only be waited for
 
 	// deliver is held while a method of the sink runs, so that reader and drainer take turns.
 	// Nothing that a sink may call takes it.
@@ -111,7 +112,7 @@ func (o *Owner) read() {
 			return
 		}
 		s.Took(len(b.B))
-		o.offer(b)
+		o.give(b)
 	}
 	o.finish(o.line.Why("read from", net.ErrClosed))
 }
@@ -125,6 +126,24 @@ func (o *Owner) credit() bool {
 	}
 	return !o.closed
 }
+
+// give offers what the reader has read.
+func (o *Owner) give(b *buf.Buf) {
+	if o.polled != nil {
+		defer o.polled.offered()
+	}
+	o.offer(b)
+}
+
+// mayPoll implements polling: the reader waits with a credit, which is not to be taken from it.
+func (o *Owner) mayPoll() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.credits > 1 && !o.closed && !o.over
+}
+
+// Poll is that of conduit.Poller.
+func (o *Owner) Poll() bool { return o.polled != nil && o.polled.take(o) }
 
 func (o *Owner) offer(b *buf.Buf) {
 	o.deliver.Lock()

@@ -19,6 +19,21 @@ type sock interface {
 	drain(p []byte) error
 }
 
+// polled is a sock that can be read without waiting.
+type polled interface {
+	// offered follows each read that has brought something, once that was offered.
+	offered()
+	// take has p offer what can be read at once, and says whether there was anything. It does nothing
+	// while what was read before is being offered.
+	take(p polling) bool
+}
+
+// polling is an Owner, as a sock sees it.
+type polling interface {
+	mayPoll() bool
+	offer(b *buf.Buf)
+}
+
 // errHungUp of a sock's read: the remote has closed both directions, and the system does not say
 // whether it has read all that was sent to it.
 var errHungUp = errors.New("the remote has hung up")

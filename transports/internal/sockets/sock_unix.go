@@ -3,8 +3,10 @@
 package sockets
 
 import (
+	"errors"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 
 	"github.com/troupe-p2p/troupe/internal/buf"
@@ -23,6 +25,14 @@ type readySock struct {
 	in       *buf.Buf
 	inErr    error
 
+	// of take
+	takeable func(fd uintptr)
+	got      *buf.Buf
+	lost     error // what a read of take has heard of the end
+
+	// taking is held from a read that brings bytes until they were offered.
+	taking sync.Mutex
+
 	Writer
 	drainable func(fd uintptr) bool
 }
@@ -32,7 +42,7 @@ func newSock(nc Socket) (sock, error) {
 	if err := s.Writer.init(nc); err != nil {
 		return nil, err
 	}
-	s.readable, s.drainable = s.onReadable, s.onDrainable
+	s.readable, s.takeable, s.drainable = s.onReadable, s.onTakeable, s.onDrainable
 	return s, nil
 }
 
@@ -48,26 +58,69 @@ func (s *readySock) read(size int) (*buf.Buf, error) {
 }
 
 func (s *readySock) onReadable(fd uintptr) bool {
-	b := buf.Get(s.size)
-	for {
-		n, err := syscall.Read(int(fd), b.B)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			b.Release() // an idle connection holds no buffer
-			return false
-		case err != nil:
-			s.inErr = err
-		case n == 0:
-			s.inErr = s.end(fd)
-		default:
-			b.B = b.B[:n]
-			s.in = b
-			return true
-		}
-		b.Release()
+	s.taking.Lock()
+	if s.lost != nil {
+		s.inErr = s.lost
+		s.taking.Unlock()
 		return true
+	}
+	b := buf.Get(s.size)
+	n, err := readNow(fd, b.B)
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		s.taking.Unlock()
+		b.Release() // an idle connection holds no buffer
+		return false
+	case err != nil:
+		s.inErr = err
+	case n == 0:
+		s.inErr = s.end(fd)
+	default:
+		b.B = b.B[:n]
+		s.in = b
+		return true // offered unlocks
+	}
+	s.taking.Unlock()
+	b.Release()
+	return true
+}
+
+func (s *readySock) offered() { s.taking.Unlock() }
+
+// take implements polled. The end is the reader's to tell, which has been woken for it.
+func (s *readySock) take(p polling) bool {
+	if !s.taking.TryLock() {
+		return false
+	}
+	defer s.taking.Unlock()
+	if !p.mayPoll() || s.raw.Control(s.takeable) != nil || s.got == nil {
+		return false
+	}
+	b := s.got
+	s.got = nil
+	p.offer(b)
+	return true
+}
+
+func (s *readySock) onTakeable(fd uintptr) {
+	b := buf.Get(FirstRead)
+	n, err := readNow(fd, b.B)
+	if n > 0 {
+		b.B = b.B[:n]
+		s.got = b
+		return
+	}
+	b.Release()
+	if err != nil && !errors.Is(err, syscall.EAGAIN) && s.lost == nil {
+		s.lost = err // a kernel reports a reset once
+	}
+}
+
+func readNow(fd uintptr, p []byte) (int, error) {
+	for {
+		if n, err := syscall.Read(int(fd), p); err != syscall.EINTR {
+			return n, err
+		}
 	}
 }
 
