@@ -33,6 +33,7 @@ func Raw(t *testing.T, pair NewRaw) {
 		{"a reader without credit stops the sender, and nothing is lost", rawBackPressure},
 		{"no offer without a credit", rawCredits},
 		{"what is polled beside the reader comes once and in order, within the credits", rawPoll},
+		{"the sink may close what is polled", rawPollClose},
 		{"what Drain was given arrives in full", rawDrain},
 		{"a half-written Drain is answered when the conduit is closed", rawDrainClosed},
 		{"a half-written Drain is answered when the remote is gone", rawDrainBroken},

@@ -164,6 +164,45 @@ func rawPoll(t *testing.T, p RawPair) {
 	b.check(t)
 }
 
+// rawPollClose has the sink close the conduit while it is offered what was polled, and the reader has been
+// woken for the same bytes.
+func rawPollClose(t *testing.T, p RawPair) {
+	poller, ok := p.B.(conduit.Poller)
+	if !ok {
+		return
+	}
+	a := reader(p.A)
+	a.bind(p.A, 1)
+	closed := make(chan struct{})
+	b := &Sink{OnOffer: func(b *buf.Buf) {
+		b.Release()
+		if poller.Poll() {
+			t.Error("something was offered within an offer")
+		}
+		for range 1000 {
+			runtime.Gosched() // the reader comes as far as it can
+		}
+		_ = p.B.Close()
+		close(closed)
+	}}
+	b.bind(p.B, 2)
+	send(t, p.A, a, []byte("the last word"))
+	for open := true; open; {
+		select {
+		case <-closed:
+			open = false
+		default:
+			poller.Poll()
+		}
+	}
+	b.WaitEnded(t, "the end")
+	if poller.Poll() {
+		t.Error("there was something behind Close")
+	}
+	a.check(t)
+	b.check(t)
+}
+
 // rawCredits keeps more bytes on their way than there is credit for, and lets a round trip the
 // other way pass before it counts.
 func rawCredits(t *testing.T, p RawPair) {

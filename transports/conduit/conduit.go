@@ -91,7 +91,8 @@ type Resetter interface {
 // waits for what it reads.
 type Poller interface {
 	// Poll offers some of what has come, on the caller's goroutine, and says whether there was any. It
-	// never waits for the remote, and leaves one credit to the reader. No method of a sink may call it.
+	// never waits for the remote, and leaves one credit to the reader. It may be called within a method
+	// of the sink, and then does nothing.
 	Poll() bool
 }
 

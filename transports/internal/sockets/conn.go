@@ -52,7 +52,7 @@ type Conn struct {
 
 	rests *Rests
 	awake atomic.Bool   // rests knows of the reader
-	reads atomic.Uint32 // that brought something
+	reads atomic.Uint32 // of the reader, that brought something
 	seen  uint32        // of them, by rests
 }
 
@@ -91,13 +91,7 @@ func (c *Conn) Rests() *Rests { return c.rests }
 func (c *Conn) Endpoints() conduit.Endpoints { return c.ends }
 
 // Poll implements conduit.Poller.
-func (c *Conn) Poll() bool {
-	if !c.owner.Poll() {
-		return false
-	}
-	c.reads.Add(1)
-	return true
-}
+func (c *Conn) Poll() bool { return c.owner.Poll() }
 
 // Bind implements conduit.Raw.
 func (c *Conn) Bind(s conduit.Sink, credits int) { c.owner.Bind(s, credits) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime/debug"
 	"sync"
 
 	"github.com/troupe-p2p/troupe/actors"
@@ -29,10 +30,11 @@ type Line interface {
 // credits, its turns, the Drain that is under way and the end.
 //
 //	read    pump: wait for a credit -> Line.Next -> Sink.Offer
+//	poll    anybody: read without waiting -> Sink.Offer, while the pump waits
 //
 // What a Sink can rely on, beside the contract of package conduit:
 //
-//   - Its methods run one at a time, whichever pump they come from.
+//   - Its methods run one at a time, whichever goroutine they come from.
 //   - No Offer begins after Close has returned, but for one that was on its way already when
 //     Close was called on another goroutine.
 //   - Each Drain is answered by one Drained, also after Close.
@@ -45,7 +47,7 @@ type Owner struct {
 	whole  bool   // the remote ends both directions at once
 	polled polled // nil: the line can only be waited for
 
-	// deliver is held while a method of the sink runs, so that reader and drainer take turns.
+	// deliver is held while a method of the sink runs, so that reader, drainer and whoever polls take turns.
 	// Nothing that a sink may call takes it.
 	deliver sync.Mutex
 
@@ -142,8 +144,23 @@ func (o *Owner) mayPoll() bool {
 	return o.credits > 1 && !o.closed && !o.over
 }
 
-// Poll is that of conduit.Poller.
-func (o *Owner) Poll() bool { return o.polled != nil && o.polled.take(o) }
+// Poll is that of conduit.Poller. A panic of the sink is the conduit's end, as in the reader.
+func (o *Owner) Poll() bool {
+	if o.polled == nil {
+		return false
+	}
+	clean := false
+	defer func() {
+		if !clean {
+			o.Failed(&actors.PanicError{
+				Path: o.line.Label("poll"), Value: recover(), Message: "poll", At: o.rt.Now(), Stack: debug.Stack(),
+			})
+		}
+	}()
+	some := o.polled.take(o)
+	clean = true
+	return some
+}
 
 func (o *Owner) offer(b *buf.Buf) {
 	o.deliver.Lock()

@@ -24,13 +24,15 @@ type readySock struct {
 	size     int
 	in       *buf.Buf
 	inErr    error
+	barred   bool // somebody polls
 
 	// of take
 	takeable func(fd uintptr)
 	got      *buf.Buf
 	lost     error // what a read of take has heard of the end
 
-	// taking is held from a read that brings bytes until they were offered.
+	// taking is held from a read that brings bytes until they were offered. Behind it come the
+	// Owner's deliver and mu. No callback waits for it.
 	taking sync.Mutex
 
 	Writer
@@ -49,6 +51,10 @@ func newSock(nc Socket) (sock, error) {
 func (s *readySock) read(size int) (*buf.Buf, error) {
 	s.size = size
 	err := s.raw.Read(s.readable)
+	for s.barred {
+		s.awaitPoll()
+		err = s.raw.Read(s.readable)
+	}
 	b := s.in
 	s.in = nil
 	if err == nil {
@@ -57,8 +63,19 @@ func (s *readySock) read(size int) (*buf.Buf, error) {
 	return b, err
 }
 
-func (s *readySock) onReadable(fd uintptr) bool {
+// awaitPoll waits for whoever polls, which no callback may.
+func (s *readySock) awaitPoll() {
 	s.taking.Lock()
+	defer s.taking.Unlock()
+	s.barred = false
+}
+
+func (s *readySock) onReadable(fd uintptr) bool {
+	if !s.taking.TryLock() {
+		// Whoever polls may be closing the socket in this moment, and that waits for callbacks.
+		s.barred = true
+		return true
+	}
 	if s.lost != nil {
 		s.inErr = s.lost
 		s.taking.Unlock()
