@@ -420,13 +420,27 @@ func (c *cell) coalesce(m any) (old any, ok bool) {
 // lead is offer by a goroutine that has the time to run what follows, too.
 func (c *cell) lead(m any) error {
 	w := pumping.Get().(*worker)
+	var led *cell
+	clean := false
+	defer func() {
+		if clean {
+			pumping.Put(w)
+			return
+		}
+		// runtime.Goexit in a turn ends this goroutine; what is left goes on with others.
+		for _, left := range []*cell{led, w.take()} {
+			if left != nil {
+				left.rt.host.schedule(left)
+			}
+		}
+	}()
 	err := c.offer(m, w)
-	for next := w.take(); next != nil; next = w.take() {
-		if next.turn(turnBatch, w) {
-			next.rt.host.schedule(next)
+	for led = w.take(); led != nil; led = w.take() {
+		if led.turn(turnBatch, w) {
+			led.rt.host.schedule(led)
 		}
 	}
-	pumping.Put(w)
+	clean = true
 	return err
 }
 
@@ -438,7 +452,7 @@ func (c *cell) hand(m any, by *cell) error {
 		return err
 	}
 	c.control.push(m, c.rt.host.nano)
-	if c.run == runIdle && c.pol.Inline && by != nil {
+	if c.run == runIdle && c.pol.Inline && by != nil && !by.more { // else it would wait for all of them
 		c.turnAt = c.control.since
 		if c.follow(by.worker) {
 			c.mu.Unlock()

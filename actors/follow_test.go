@@ -2,6 +2,7 @@ package actors
 
 import (
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -303,8 +304,11 @@ func newLed(t *testing.T, to ...Spec) *led {
 				switch m := ctx.Message().(type) {
 				case string:
 					l.turn(name)
-					if m == "panic" {
+					switch m {
+					case "panic":
 						panic("as told")
+					case "exit":
+						runtime.Goexit()
 					}
 				}
 			})
@@ -393,6 +397,22 @@ func TestAPanicOfOneThatIsLedIsItsOwn(t *testing.T) {
 		}
 		l.here(t, "to") // while it restarts, a worker may be faster
 	}
+}
+
+// TestAGoroutineThatIsEndedWhileItLeadsLosesNobody: what it was to run is run elsewhere.
+func TestAGoroutineThatIsEndedWhileItLeadsLosesNobody(t *testing.T) {
+	l := newLed(t, inline("to"))
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		_ = l.from.Lead("exit")
+		t.Error("Lead came back")
+	})
+	ended.Wait()
+	l.here(t, "from")
+	l.here(t, "to")
+	_ = l.from.Lead("go")
+	l.here(t, "from")
+	l.here(t, "to")
 }
 
 func TestWhatIsHandedToNobodyIsDiscarded(t *testing.T) {

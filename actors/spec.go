@@ -28,15 +28,15 @@ type Spec struct {
 	StopOrdered bool
 	// StopTimeout is how long StopOrdered waits for one child before it goes on. Default 2 s.
 	StopTimeout time.Duration
-	// Inline lets Offer run a turn on the sender's goroutine. For built-in actors only, whose
-	// turns are bounded and never call user code.
+	// Inline lets Offer and Lead run a turn on the sender's goroutine, and Hand on that of the turn in
+	// which it is called. For built-in actors only, whose turns are bounded and never call user code.
 	Inline bool
 	// Eager has whoever spawns the actor run its first turn, before Spawn returns. For built-in
 	// actors only, as Inline. It is no promise: in a simulation, and for roots, nobody does.
 	Eager bool
 	// Follow has the worker that runs the parent's turn run the first turn when that one is through,
 	// in place of another one that has to be woken. For children of built-in actors, whose turns are
-	// bounded.
+	// bounded. Where a pump leads the parent's turn, it is for Inline children only.
 	Follow bool
 	// Slot, if set, is the place that the actor takes: references to it reach this actor.
 	Slot *Slot
