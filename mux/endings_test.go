@@ -124,6 +124,30 @@ func TestARemoteGoingAwayLetsStreamsFinish(t *testing.T) {
 	}
 }
 
+// What is over carries nothing, however long its handlers take to see it.
+func TestAConnectionThatIsOverIsNotInUse(t *testing.T) {
+	both(t, func(t *testing.T, k muxtest.Subject) {
+		synctest.Test(t, func(t *testing.T) {
+			w := muxtest.NewWorld(t, k, muxtest.Setup{})
+			release := make(chan struct{})
+			w.B.Handle("/hang", muxtest.RunHandler(func(ctx, *stream.Blocking) { <-release }))
+			if _, err := w.A.Open("/hang").Write([]byte{0}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if !w.A.InUse() || !w.B.InUse() {
+				t.Error("the owners have not heard of the stream")
+			}
+			w.A.Close(0)
+			synctest.Wait()
+			if w.A.InUse() || w.B.InUse() {
+				t.Error("the owners believe that it carries a stream")
+			}
+			close(release)
+		})
+	})
+}
+
 // Whoever asks in good time has had his stream; who asks behind the end may ask somebody else.
 func TestOnlyARequestBehindTheEndIsTooLate(t *testing.T) {
 	both(t, func(t *testing.T, k muxtest.Subject) {

@@ -261,6 +261,9 @@ func (s *Session) forget(e *entry, err error) {
 	if len(s.streams) == 0 {
 		s.m.giveBack()
 		s.quiet = s.rt.Now()
+		if s.over {
+			s.settleQuiet(s.quiet.Add(quietAfter)) // nothing can follow
+		}
 	}
 }
 

@@ -13,8 +13,8 @@ const (
 	// larger one is sealed straight from its owner's buffer.
 	smallBody = 4 << 10
 	// plainMax is how much small stuff is gathered before it is sealed. With one more frame
-	// it fits a pooled buffer of 16 KiB.
-	plainMax = 16<<10 - smallBody - 2*yamux.HeaderSize
+	// it fits a record of Noise, which is 64 bytes less than a pooled buffer of 16 KiB.
+	plainMax = 16<<10 - 64 - smallBody - 2*yamux.HeaderSize
 	// outMax is how much sealed output may wait for the conduit before streams are blocked.
 	// Attack: a peer that asks for replies and does not read.
 	outMax = 64 << 10
