@@ -173,6 +173,7 @@ func (v *victim) secured(t *testing.T, cfg *tls.Config) error {
 		if err == nil {
 			return nil
 		}
+		<-qc.Context().Done() // streams hear of the end before the connection has told its cause
 		return context.Cause(qc.Context())
 	}
 	nc := v.call(t)
