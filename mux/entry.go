@@ -99,9 +99,9 @@ func (s *Session) tellOwner(quiet time.Time) {
 	_ = s.cfg.Owner.Control(&messages.StreamsChanged{Conn: s.cfg.Conn.ID, Quiet: quiet})
 }
 
-// settleQuiet tells that the connection is not in use once it has not been for a while.
-func (s *Session) settleQuiet(now time.Time) {
-	if !s.quiet.IsZero() && !now.Before(s.quiet.Add(quietAfter)) {
+// tellQuiet tells that the connection is not in use, if the owner believes that it is.
+func (s *Session) tellQuiet() {
+	if !s.quiet.IsZero() {
 		s.tellOwner(s.quiet)
 		s.used, s.quiet = false, time.Time{}
 	}
@@ -262,7 +262,7 @@ func (s *Session) forget(e *entry, err error) {
 		s.m.giveBack()
 		s.quiet = s.rt.Now()
 		if s.over {
-			s.settleQuiet(s.quiet.Add(quietAfter)) // nothing can follow
+			s.tellQuiet() // nothing can follow
 		}
 	}
 }

@@ -293,7 +293,9 @@ func (s *Session) hold(ctx actor.Context, now time.Time) bool {
 func (s *Session) timeouts(now time.Time) {
 	s.m.timeout(now)
 	s.pull(now)
-	s.settleQuiet(now)
+	if !now.Before(s.quiet.Add(quietAfter)) {
+		s.tellQuiet()
+	}
 	for e := s.negotiating.due(now); e != nil; e = s.negotiating.due(now) {
 		s.fail(now, e, CodeNegotiation, &NegotiationError{Protocols: e.proposed(), Err: errNoAnswer})
 	}

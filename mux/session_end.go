@@ -57,9 +57,7 @@ func (s *Session) ended(ctx actor.Context, err error) {
 		}
 	}
 	s.refuseWaiting(why)
-	if len(s.streams) == 0 {
-		s.settleQuiet(s.quiet.Add(quietAfter))
-	}
+	s.tellQuiet()
 	_ = s.cfg.Owner.Control(&messages.ConnEnded{Conn: s.cfg.Conn.ID, Code: s.code, Remote: s.remote, Err: err})
 	s.leave = actors.NewTimer(ctx, &leave{})
 	s.leave.After(leaveAfter)
