@@ -30,80 +30,47 @@ func (r Ref[M]) at() *cell {
 	return r.c
 }
 
-// Send queues m as data. The error says why m will never be received; m's Discard has been
-// called then.
-func (r Ref[M]) Send(m M) error {
-	c := r.at()
-	if c == nil {
-		discard(m, ErrStopped)
-		return ErrStopped
+// give hands m to c in one of its ways, or discards it.
+func give(c *cell, m any, way func(*cell, any) error) error {
+	err := ErrStopped
+	if c != nil {
+		err = way(c, m)
 	}
-	err := c.postData(m)
 	if err != nil {
 		discard(m, err)
 	}
 	return err
 }
 
+// Send queues m as data. The error says why m will never be received; m's Discard has been
+// called then.
+func (r Ref[M]) Send(m M) error {
+	return give(r.at(), m, (*cell).postData)
+}
+
 // Control queues m on the lane that is never full for an honest sender: for what the node
 // itself says, not for what a remote can cause at will.
 func (r Ref[M]) Control(m M) error {
-	c := r.at()
-	if c == nil {
-		discard(m, ErrStopped)
-		return ErrStopped
-	}
-	err := c.postControl(m)
-	if err != nil {
-		discard(m, err)
-	}
-	return err
+	return give(r.at(), m, (*cell).postControl)
 }
 
 // Offer is Send for goroutines outside of the actor world (pumps, blocking readers and writers):
 // if the actor is idle and its Spec says Inline, its turn runs right here, before Offer returns.
 // An actor's turn may Offer to an inline actor too; turns nest then, so these must not be many.
 func (r Ref[M]) Offer(m M) error {
-	c := r.at()
-	if c == nil {
-		discard(m, ErrStopped)
-		return ErrStopped
-	}
-	err := c.offer(m, nil)
-	if err != nil {
-		discard(m, err)
-	}
-	return err
+	return give(r.at(), m, func(c *cell, m any) error { return c.offer(m, nil) })
 }
 
 // Lead is Offer for a pump, whose goroutine goes on to run one Inline actor that the turn has handed
 // something to: see Hand and Spec.Follow.
 func (r Ref[M]) Lead(m M) error {
-	c := r.at()
-	if c == nil {
-		discard(m, ErrStopped)
-		return ErrStopped
-	}
-	err := c.lead(m)
-	if err != nil {
-		discard(m, err)
-	}
-	return err
+	return give(r.at(), m, (*cell).lead)
 }
 
 // Hand is Control for the turn of by: if to is Inline and idle, the goroutine of that turn runs to when
 // it is through, where that can be, and no worker is woken.
 func Hand[M, B any](to Ref[M], m M, by Ref[B]) error {
-	c := to.at()
-	if c == nil {
-		discard(m, ErrStopped)
-		return ErrStopped
-	}
-	err := c.hand(m, by.at())
-	if err != nil {
-		discard(m, err)
-	}
-	return err
+	return give(to.at(), m, func(c *cell, m any) error { return c.hand(m, by.at()) })
 }
 
 // Help is for a goroutine outside of the actor world that is about to wait for what an Inline actor
