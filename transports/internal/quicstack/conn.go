@@ -199,13 +199,13 @@ func (c *Conn) OpenStream() (conduit.MuxedStream, error) {
 	if s := c.add(qs); s != nil {
 		return s, nil
 	}
-	return nil, c.gone()
+	return nil, c.gone(nil)
 }
 
 func (c *Conn) cannotOpen(err error) error {
 	var full *quicgo.StreamLimitReachedError
 	if !errors.As(err, &full) {
-		return c.gone()
+		return c.gone(err)
 	}
 	c.mu.Lock()
 	c.refused = true
@@ -218,14 +218,18 @@ func (c *Conn) cannotOpen(err error) error {
 	return c.fail(fault.Remote, "open a stream to", muxed.ErrStreamLimit)
 }
 
-// gone is why nothing goes on a connection that has ended or is about to.
-func (c *Conn) gone() error {
+// gone is why nothing goes on a connection that has ended or is about to. err is what the QUIC stack said,
+// if it was asked: its streams hear of the end a moment before the connection's context tells it.
+func (c *Conn) gone(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.why != nil {
 		return c.why.Err
 	}
-	if err := context.Cause(c.qc.Context()); err != nil {
+	if cause := context.Cause(c.qc.Context()); cause != nil {
+		err = cause
+	}
+	if err != nil {
 		return c.endingOf(err).Err
 	}
 	return c.fail(fault.Local, "talk to", muxed.ErrClosed)

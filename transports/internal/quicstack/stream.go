@@ -84,7 +84,7 @@ func (s *stream) CloseRead(code uint32) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.gone:
-		return s.c.gone()
+		return s.c.gone(nil)
 	case s.deaf || s.finTold:
 		return nil
 	}

@@ -23,7 +23,7 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.gone:
-		return 0, s.c.gone()
+		return 0, s.c.gone(nil)
 	case s.fin:
 		return 0, muxed.ErrWriteClosed
 	case s.stopped != nil:
@@ -74,7 +74,7 @@ func (s *stream) hold(p []byte) int {
 func (s *stream) refused(err error) error {
 	var se *quicgo.StreamError
 	if !errors.As(err, &se) {
-		return s.c.gone()
+		return s.c.gone(err)
 	}
 	if !se.Remote {
 		return muxed.ErrClosed
@@ -184,7 +184,7 @@ func (s *stream) CloseWrite() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {
-		return s.c.gone()
+		return s.c.gone(nil)
 	}
 	if s.fin {
 		return nil
