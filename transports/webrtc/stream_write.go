@@ -2,6 +2,7 @@ package webrtc
 
 import (
 	"github.com/troupe-p2p/troupe/internal/buf"
+	"github.com/troupe-p2p/troupe/transports/internal/fault"
 
 	"github.com/pion/sctp"
 )
@@ -47,7 +48,8 @@ func (s *stream) TryWrite(p []byte) (int, error) {
 		}
 		b.B = appendFrame(b.B[:0], frame{data: rest[:n]})
 		if _, err := s.st.WriteSCTP(b.B, sctp.PayloadTypeWebRTCBinary); err != nil {
-			return taken, s.c.gone()
+			// The association has ended, not by us, and its end is about to be told.
+			return taken, fail(fault.Remote, "talk to", s.c.ends.Remote, err)
 		}
 		s.sent += uint64(n)
 		taken += n
