@@ -277,10 +277,20 @@ func (c *cell) PostSystemMessage(m any) {
 // follow has an idle actor run on w when that one is through with what it runs. It is called with mu
 // held, by the goroutine of w.
 func (c *cell) follow(w *worker) bool {
-	if w == nil || w.next != nil || !c.rt.inline || w.pump && !c.pol.Inline {
+	if w == nil || !c.rt.inline {
 		return false // in a simulation the order of turns is drawn
 	}
-	c.run, w.next = runQueued, c
+	place := &w.next
+	if w.pump && !c.pol.Inline {
+		if !w.lends || !c.pol.Pace.quick() {
+			return false
+		}
+		place = &w.lent
+	}
+	if *place != nil {
+		return false
+	}
+	c.run, *place = runQueued, c
 	return true
 }
 
@@ -417,31 +427,24 @@ func (c *cell) coalesce(m any) (old any, ok bool) {
 	})
 }
 
-// lead is offer by a goroutine that has the time to run what follows, too.
-func (c *cell) lead(m any) error {
+// lead is offer by a goroutine that has the time to run what follows, too. If it lends itself, it gets what
+// runs users' code back, to be run or posted.
+func (c *cell) lead(m any, lends bool) (rest *cell, err error) {
 	w := pumping.Get().(*worker)
-	var led *cell
+	w.lends = lends
 	clean := false
 	defer func() {
 		if clean {
 			pumping.Put(w)
 			return
 		}
-		// runtime.Goexit in a turn ends this goroutine; what is left goes on with others.
-		for _, left := range []*cell{led, w.take()} {
-			if left != nil {
-				left.rt.host.schedule(left)
-			}
-		}
+		w.leave() // runtime.Goexit in a turn ends this goroutine
 	}()
-	err := c.offer(m, w)
-	for led = w.take(); led != nil; led = w.take() {
-		if led.turn(turnBatch, w) {
-			led.rt.host.schedule(led)
-		}
-	}
+	err = c.offer(m, w)
+	w.run(w.take())
+	rest, w.lent = w.lent, nil
 	clean = true
-	return err
+	return rest, err
 }
 
 // hand is postControl by the turn of another actor. If there is a goroutine to run this one when that
@@ -452,7 +455,7 @@ func (c *cell) hand(m any, by *cell) error {
 		return err
 	}
 	c.control.push(m, c.rt.host.nano)
-	if c.run == runIdle && c.pol.Inline && by != nil && !by.more { // else it would wait for all of them
+	if c.run == runIdle && (c.pol.Inline || c.pol.Pace.quick()) && by != nil && !by.more { // else it would wait for all of them
 		c.turnAt = c.control.since
 		if c.follow(by.worker) {
 			c.mu.Unlock()

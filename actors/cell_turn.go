@@ -2,6 +2,7 @@ package actors
 
 import (
 	"runtime/debug"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -27,8 +28,15 @@ func (c *cell) turn(n int, w *worker) (more bool) {
 	if c.abandonedHere() {
 		return false
 	}
+	pace, began := c.pol.Pace, int64(0)
+	if pace != nil {
+		began = c.rt.host.nano()
+	}
 	clean := false
 	defer func() {
+		if pace != nil {
+			pace.took(time.Duration(c.rt.host.nano() - began))
+		}
 		if clean {
 			return
 		}

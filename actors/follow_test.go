@@ -291,12 +291,14 @@ type led struct {
 	turns chan string // "who", in order
 	goids chan int64
 	from  Ref[any]
+	hands []Ref[any]
+	hang  chan struct{} // is closed to have one that hangs come back
 }
 
-func newLed(t *testing.T, to ...Spec) *led {
-	l := &led{turns: make(chan string, 100), goids: make(chan int64, 100)}
-	rt := run(t)
-	var hands []Ref[any]
+func newLed(t *testing.T, to ...Spec) *led { return newLedIn(t, run(t), to...) }
+
+func newLedIn(t *testing.T, rt *Runtime, to ...Spec) *led {
+	l := &led{turns: make(chan string, 100), goids: make(chan int64, 100), hang: make(chan struct{})}
 	for _, s := range to {
 		name := s.Name
 		s.New = func() actor.Actor {
@@ -309,19 +311,24 @@ func newLed(t *testing.T, to ...Spec) *led {
 						panic("as told")
 					case "exit":
 						runtime.Goexit()
+					case "hang":
+						<-l.hang
 					}
 				}
 			})
 		}
 		r := root(t, rt, s)
 		atRest(t, r)
-		hands = append(hands, r)
+		l.hands = append(l.hands, r)
 	}
 	s := spec("from", func(ctx actor.Context) {
 		if m, ok := ctx.Message().(string); ok {
 			l.turn("from")
-			for _, r := range hands {
+			for _, r := range l.hands {
 				_ = Hand(r, any(m), l.from)
+			}
+			if m == "exit first" {
+				runtime.Goexit()
 			}
 		}
 	})

@@ -39,7 +39,12 @@ type worker struct {
 	work chan *cell // capacity 1
 	goid int64
 	next *cell // its own goroutine: what it runs when it is through
-	pump bool  // stands for a pump's goroutine, which runs Inline actors only
+	now  *cell // of a pump: what it runs
+	pump bool  // stands for a pump's goroutine, which runs Inline actors, and others only as a Lender
+
+	// Of a pump that leads.
+	lends bool
+	lent  *cell // what it is to run as a Lender
 }
 
 // pumping are those of pumps that lead a turn.
@@ -91,6 +96,26 @@ func (w *worker) take() *cell {
 	c := w.next
 	w.next = nil
 	return c
+}
+
+// run has a pump's goroutine run one turn of c, and then of those that follow.
+func (w *worker) run(c *cell) {
+	for ; c != nil; c = w.take() {
+		w.now = c
+		if c.turn(turnBatch, w) {
+			c.rt.host.schedule(c)
+		}
+	}
+	w.now = nil
+}
+
+// leave has workers run what a pump's goroutine was to.
+func (w *worker) leave() {
+	for _, c := range []*cell{w.now, w.next, w.lent} {
+		if c != nil {
+			c.rt.host.schedule(c)
+		}
+	}
 }
 
 func (l *live) run(w *worker, c *cell) {

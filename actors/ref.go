@@ -36,6 +36,10 @@ func give(c *cell, m any, way func(*cell, any) error) error {
 	if c != nil {
 		err = way(c, m)
 	}
+	return given(m, err)
+}
+
+func given(m any, err error) error {
 	if err != nil {
 		discard(m, err)
 	}
@@ -64,7 +68,23 @@ func (r Ref[M]) Offer(m M) error {
 // Lead is Offer for a pump, whose goroutine goes on to run one Inline actor that the turn has handed
 // something to: see Hand and Spec.Follow.
 func (r Ref[M]) Lead(m M) error {
-	return give(r.at(), m, (*cell).lead)
+	return give(r.at(), m, func(c *cell, m any) error {
+		_, err := c.lead(m, false)
+		return err
+	})
+}
+
+// LeadRest is Lead for a Lender, which is to Run what is left, unless that is nil, or to Post it. What
+// runs users' code is left when turns have been short: see Spec.Pace.
+func (r Ref[M]) LeadRest(m M) (rest Rest, err error) {
+	err = ErrStopped
+	if c := r.at(); c != nil {
+		var left *cell
+		if left, err = c.lead(m, true); left != nil {
+			rest = left
+		}
+	}
+	return rest, given(m, err)
 }
 
 // Hand is Control for the turn of by: if to is Inline and idle, the goroutine of that turn runs to when

@@ -33,12 +33,13 @@ const defaultWorkers = 64
 // Runtime owns one proto.actor system, the clock, the timers, the dispatcher and the source of
 // randomness. Any number of nodes live in one runtime, each as one root actor.
 type Runtime struct {
-	sys    *actor.ActorSystem
-	host   host
-	sim    *Simulation // nil: live
-	inline bool        // Offer may run turns on the caller's goroutine
-	reaper reaper
-	graves graveyard
+	sys     *actor.ActorSystem
+	host    host
+	sim     *Simulation // nil: live
+	inline  bool        // Offer may run turns on the caller's goroutine
+	reaper  reaper
+	lenders lenders
+	graves  graveyard
 
 	spawners [spawnShards]spawner
 

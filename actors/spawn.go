@@ -21,6 +21,7 @@ type policy struct {
 	Inline      bool
 	Eager       bool
 	Follow      bool
+	Pace        *Pace
 }
 
 // maxPolicies is how many distinct policies are kept for sharing. Attack: none, a program that
@@ -28,7 +29,7 @@ type policy struct {
 const maxPolicies = 1024
 
 func (rt *Runtime) policy(s *Spec) *policy {
-	p := policy{s.Kind, s.Mailbox, s.Restart, s.Children, s.StopOrdered, s.StopTimeout, s.Inline, s.Eager, s.Follow}
+	p := policy{s.Kind, s.Mailbox, s.Restart, s.Children, s.StopOrdered, s.StopTimeout, s.Inline, s.Eager, s.Follow, s.Pace}
 	rt.polMu.RLock()
 	q := rt.policies[p]
 	rt.polMu.RUnlock()

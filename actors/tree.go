@@ -131,7 +131,7 @@ func (rt *Runtime) tree(under string, withStacks bool) Tree {
 		n.Children = nil // see Orphans
 		c.mu.Lock()
 		switch {
-		case c.worker != nil && !c.worker.pump:
+		case c.worker != nil && c.worker.goid != 0:
 			n.Stack = stacks[c.worker.goid]
 		case withStacks:
 			n.Stack = "the turn ran inline, on the goroutine of whoever offered the message"
