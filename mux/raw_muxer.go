@@ -48,7 +48,11 @@ type rawSink struct {
 	lent *buf.Buf // set before Drain, which Drained follows
 }
 
-func (s *rawSink) Offer(b *buf.Buf)  { _ = s.ref.Lead(b) }
+func (s *rawSink) Offer(b *buf.Buf) { _ = s.ref.Lead(b) }
+func (s *rawSink) Lead(b *buf.Buf) conduit.Rest {
+	rest, _ := s.ref.LeadRest(b)
+	return rest
+}
 func (s *rawSink) Drained(err error) { _ = s.ref.Control(&drained{s.lent, err}) }
 
 // Ended comes behind the last Offer.

@@ -103,7 +103,7 @@ func (a *streamActor) spawn(ctx actor.Context) {
 	}()
 	spec := a.h.Actor(a.s)
 	spec.Name, spec.Restart, spec.Follow = "handler", actors.Temporary, true
-	spec.Inline = a.h.Bounded
+	spec.Inline, spec.Pace = a.h.Bounded, a.h.Pace
 	if spec.Kind == "" {
 		spec.Kind = "handler"
 	}

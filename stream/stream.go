@@ -23,7 +23,7 @@ import (
 	"github.com/troupe-p2p/troupe/transports/conduit"
 )
 
-// Handler is what a protocol's streams are given to: exactly one field is set.
+// Handler is what a protocol's streams are given to: either Actor or Run is set.
 type Handler struct {
 	// Actor says how to spawn the handler actor of one stream, which receives the messages
 	// of this package.
@@ -34,6 +34,9 @@ type Handler struct {
 	// Bounded has the connection's own goroutine run turns of the actor, which saves another
 	// wake-up: for built-in actors, whose turns are short and never call user code.
 	Bounded bool
+	// Pace, if set, has the connection's own goroutine run turns of the actor as long as they are
+	// short, whatever they call: actors.Spec.Pace. A protocol's handlers share one.
+	Pace *actors.Pace
 	// Run handles one stream in a supervised task. When it returns, the stream is closed;
 	// when it panics, the stream is reset. ctx is done when the stream has ended.
 	Run func(ctx context.Context, s *Blocking)

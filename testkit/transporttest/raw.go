@@ -34,6 +34,7 @@ func Raw(t *testing.T, pair NewRaw) {
 		{"no offer without a credit", rawCredits},
 		{"what is polled beside the reader comes once and in order, within the credits", rawPoll},
 		{"the sink may close what is polled", rawPollClose},
+		{"what the sink leaves to who leads it is seen to, and holds up nobody", rawLead},
 		{"what Drain was given arrives in full", rawDrain},
 		{"a half-written Drain is answered when the conduit is closed", rawDrainClosed},
 		{"a half-written Drain is answered when the remote is gone", rawDrainBroken},

@@ -109,6 +109,49 @@ func rawBackPressure(t *testing.T, p RawPair) {
 	b.check(t)
 }
 
+// rawLead has a sink that leaves something with each offer. Conduits may offer instead, and it leaves nothing.
+func rawLead(t *testing.T, p RawPair) {
+	a, b := reader(p.A), &leader{Sink: reader(p.B)}
+	a.bind(p.A, 1)
+	b.set(func() { b.allowed++ })
+	p.B.Bind(b, 1)
+	want := 0
+	for n := range 200 {
+		n = 1 + n*n%7000
+		send(t, p.A, a, noise(byte(n), n))
+		want += n
+	}
+	b.WaitBytes(t, "all that was sent", want)
+	_ = p.A.Close()
+	b.WaitEnded(t, "the end")
+	if b.left != b.posted {
+		t.Errorf("%d times something was left, and %d times it was posted", b.left, b.posted)
+	}
+	a.check(t)
+	b.check(t)
+}
+
+// leader is a sink that leaves something. All of it is on the goroutine that offers.
+type leader struct {
+	*Sink
+	left, posted int
+}
+
+// Lead implements conduit.Leader.
+func (l *leader) Lead(b *buf.Buf) conduit.Rest {
+	l.Offer(b)
+	l.left++
+	return l
+}
+
+// Post implements conduit.Rest.
+func (l *leader) Post() {
+	if l.inside.Load() > 0 {
+		l.set(func() { l.faults = append(l.faults, "what was left is posted within an offer") })
+	}
+	l.posted++
+}
+
 // rawPoll is for those that are Pollers. The others have nothing to keep.
 func rawPoll(t *testing.T, p RawPair) {
 	poller, ok := p.B.(conduit.Poller)

@@ -59,6 +59,20 @@ type Sink interface {
 	Ended(err error)
 }
 
+// Leader is a Sink that leaves some of what an offer causes to the goroutine that offered.
+type Leader interface {
+	Sink
+	// Lead is Offer for a goroutine that is no other's while it runs what is left (actors.Lender). nil:
+	// nothing is left.
+	Lead(b *Buf) Rest
+}
+
+// Rest is what a Leader leaves.
+type Rest interface {
+	// Post has another goroutine run it.
+	Post()
+}
+
 // Raw is a byte conduit with one owner at a time.
 type Raw interface {
 	Endpoints() Endpoints

@@ -54,6 +54,7 @@ type Owner struct {
 	mu       sync.Mutex
 	wake     sync.Cond // of mu: credits were granted, or the conduit was closed
 	sink     conduit.Sink
+	leader   conduit.Leader // the same, if it is one
 	credits  int
 	why      error // set with over
 	reading  bool  // the reader was started
@@ -75,6 +76,7 @@ func (o *Owner) Init(rt *actors.Runtime, line Line, most int, whole bool) {
 func (o *Owner) Bind(s conduit.Sink, credits int) {
 	o.mu.Lock()
 	o.sink, o.credits, o.told = s, max(credits, 1), false
+	o.leader, _ = s.(conduit.Leader)
 	start, late := !o.reading, o.over
 	o.reading = true
 	o.mu.Unlock()
@@ -95,13 +97,13 @@ func (o *Owner) More() {
 	o.wake.Signal()
 }
 
-func (o *Owner) start() { o.rt.Pump(o.line.Label("read"), o.read, o.readerFailed) }
+func (o *Owner) start() { o.rt.PumpLender(o.line.Label("read"), o.read, o.readerFailed) }
 
 // errRest of a Line has a reader on a fresh goroutine take over.
 var errRest = errors.New("a rest")
 
-// read is the reader's pump.
-func (o *Owner) read() {
+// read is the reader's pump. It lends its goroutine to what an offer has left.
+func (o *Owner) read(l *actors.Lender) {
 	s := NewSizer(o.most)
 	for o.credit() {
 		b, err := o.line.Next(s.Size)
@@ -114,7 +116,9 @@ func (o *Owner) read() {
 			return
 		}
 		s.Took(len(b.B))
-		o.give(b)
+		if !l.Run(o.give(b)) {
+			return
+		}
 	}
 	o.finish(o.line.Why("read from", net.ErrClosed))
 }
@@ -130,11 +134,20 @@ func (o *Owner) credit() bool {
 }
 
 // give offers what the reader has read.
-func (o *Owner) give(b *buf.Buf) {
+func (o *Owner) give(b *buf.Buf) conduit.Rest {
 	if o.polled != nil {
 		defer o.polled.offered()
 	}
-	o.offer(b)
+	o.deliver.Lock()
+	defer o.deliver.Unlock()
+	s, leader := o.take(b)
+	switch {
+	case leader != nil:
+		return leader.Lead(b)
+	case s != nil:
+		s.Offer(b)
+	}
+	return nil
 }
 
 // mayPoll implements polling: the reader waits with a credit, which is not to be taken from it.
@@ -165,16 +178,21 @@ func (o *Owner) Poll() bool {
 func (o *Owner) offer(b *buf.Buf) {
 	o.deliver.Lock()
 	defer o.deliver.Unlock()
+	if s, _ := o.take(b); s != nil {
+		s.Offer(b)
+	}
+}
+
+// take says who is to be offered b, for a credit. After Close nobody is, and b is released.
+func (o *Owner) take(b *buf.Buf) (conduit.Sink, conduit.Leader) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.closed {
-		o.mu.Unlock()
 		b.Release()
-		return
+		return nil, nil
 	}
 	o.credits--
-	s := o.sink
-	o.mu.Unlock()
-	s.Offer(b)
+	return o.sink, o.leader
 }
 
 // finish notes that nothing more will be read.
