@@ -79,7 +79,7 @@ func (s *System) setHandler(op, protocol string, h Handler) error {
 	if h.Actor != nil && h.Run != nil {
 		return ErrConfig.with(op, "", fmt.Errorf("the handler of %s has both Actor and Run: set one", protocol))
 	}
-	if h.Actor != nil && h.Pace == nil {
+	if h.Actor != nil && !h.Bounded && h.Pace == nil {
 		h.Pace = new(actors.Pace)
 	}
 	_, err := actors.AskControl(s.life, s.router, func(r actors.Reply[struct{}]) messages.Router {

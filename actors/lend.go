@@ -8,38 +8,57 @@ import (
 
 // Pace is what is known of how long turns take of actors that run users' code: those of one protocol's
 // handlers have one between them. While they are short, a pump runs them on its own goroutine, which
-// saves waking another one. The zero Pace is that of an actor of which nothing is known yet.
+// saves waking another one. The zero Pace is that of actors of which nothing is known yet.
 type Pace struct {
+	fixed pace
 	known atomic.Bool
 	wary  atomic.Int32 // turns that have to be short before a pump runs one again
 }
 
+type pace int8
+
+const (
+	paceSlow  pace = iota - 1
+	paceTimed      // what it was so far
+	paceQuick      // for tests
+)
+
+// SlowPace is that of actors which only workers run, however short their turns are.
+var SlowPace = &Pace{fixed: paceSlow}
+
 const (
 	// shortTurn is about what it takes to wake ten goroutines.
 	shortTurn = 200 * time.Microsecond
-	// waryTurns and veryWaryTurns follow one that was not short, and one that a pump was relieved in.
-	waryTurns     = 16
-	veryWaryTurns = 1024
+	// waryTurns follow one that was not short, for each shortTurn that it took, and maxWaryTurns at most.
+	waryTurns    = 16
+	maxWaryTurns = 1024
 	// relieveAfter is after how long in a turn a pump is relieved, at the latest at twice that.
 	relieveAfter = 10 * time.Millisecond
 )
 
-// quick says that a pump may run the next turn. A nil Pace is that of actors that only workers run.
-func (p *Pace) quick() bool { return p != nil && p.known.Load() && p.wary.Load() <= 0 }
+// quick says that a pump may run the next turn. A nil Pace is slow.
+func (p *Pace) quick() bool {
+	if p == nil || p.fixed != paceTimed {
+		return p != nil && p.fixed == paceQuick
+	}
+	return p.known.Load() && p.wary.Load() <= 0
+}
 
-// beWary is for a turn that a pump was relieved in.
-func (p *Pace) beWary() { p.wary.Store(veryWaryTurns) }
-
-// took notes a turn. Those that run beside each other may count for one.
+// took notes a turn. Of those that run beside each other some may not count.
 func (p *Pace) took(d time.Duration) {
-	switch n := p.wary.Load(); {
-	case d > shortTurn:
-		p.wary.Store(max(n, waryTurns))
-	case n > 0:
+	if n := p.wary.Load(); d > shortTurn {
+		p.beWary(int32(min(waryTurns*int64(d/shortTurn), maxWaryTurns)))
+	} else if n > 0 {
 		p.wary.CompareAndSwap(n, n-1)
 	}
 	if !p.known.Load() {
 		p.known.Store(true)
+	}
+}
+
+// beWary has n turns at least be short first.
+func (p *Pace) beWary(n int32) {
+	for old := p.wary.Load(); old < n && !p.wary.CompareAndSwap(old, n); old = p.wary.Load() {
 	}
 }
 
@@ -62,14 +81,14 @@ type Lender struct {
 	w       worker
 
 	// mu of lenders
-	to         *cell
-	sweep      uint32 // how many there had been when the turn began
-	relieved   bool   // somebody else is the pump
+	to         *cell // nil: it is not listed
+	looks      uint32
+	relieved   bool // somebody else is the pump
 	prev, next *Lender
 }
 
-// PumpLender is Pump for an f that can be begun again by another goroutine whenever it calls Run. It must
-// not hold a lock then.
+// PumpLender is Pump for an f that can be begun again by another goroutine whenever it calls Run, which it
+// must not while it holds a lock.
 func (rt *Runtime) PumpLender(name string, f func(*Lender), onPanic func(*PanicError)) {
 	l := &Lender{pump: pump{name: name}, rt: rt, f: f, onPanic: onPanic, w: worker{pump: true}}
 	rt.start(&l.pump, func() { f(l) }, onPanic)
@@ -88,45 +107,50 @@ func (l *Lender) Run(r Rest) bool {
 	if l.w.goid == 0 {
 		l.w.goid = goid()
 	}
-	l.rt.lenders.add(l, c)
+	s := &l.rt.lenders
+	s.add(l, c)
 	clean := false
 	defer func() {
 		if !clean { // runtime.Goexit in the turn ends this goroutine, and not the pump
 			l.w.leave()
-			l.left = true
-			l.rt.lenders.relieve(l)
+			s.handOver(l)
 		}
 	}()
 	l.w.run(c)
 	clean = true
-	return l.rt.lenders.remove(l)
+	return s.remove(l)
 }
 
 // lenders are those that run users' code now. One timer does for all of them, while there are any.
 type lenders struct {
-	mu    sync.Mutex
+	rt    *Runtime
+	after time.Duration // see relieveAfter
+
+	mu    sync.Mutex // before that of the runtime
 	first *Lender
-	sweep uint32
+	looks uint32 // how often the timer has looked
 	armed bool
-	used  bool // since the last sweep
+	used  bool // since the timer has looked
 }
+
+func (s *lenders) init(rt *Runtime) { s.rt, s.after = rt, relieveAfter }
 
 func (s *lenders) add(l *Lender, to *cell) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.to, l.sweep, l.prev, l.next = to, s.sweep, nil, s.first
+	l.to, l.looks, l.prev, l.next = to, s.looks, nil, s.first
 	if s.first != nil {
 		s.first.prev = l
 	}
 	s.first, s.used = l, true
-	s.arm(l.rt)
+	s.arm()
 }
 
 // arm is called with mu held.
-func (s *lenders) arm(rt *Runtime) {
+func (s *lenders) arm() {
 	if !s.armed {
 		s.armed = true
-		rt.host.afterFunc(relieveAfter, func() { s.look(rt) })
+		s.rt.host.afterFunc(s.after, s.look)
 	}
 }
 
@@ -153,40 +177,40 @@ func (s *lenders) unlink(l *Lender) {
 	l.to, l.prev, l.next = nil, nil, nil
 }
 
-// look relieves those that were there already at the last one.
-func (s *lenders) look(rt *Runtime) {
+// look relieves those that the timer has seen before.
+func (s *lenders) look() {
 	s.mu.Lock()
-	var late []*Lender
-	for l := s.first; l != nil; l = l.next {
-		if l.sweep != s.sweep {
-			late = append(late, l)
+	defer s.mu.Unlock()
+	for l := s.first; l != nil; {
+		next := l.next
+		if l.looks != s.looks {
+			s.relieve(l)
 		}
+		l = next
 	}
-	s.sweep++
+	s.looks++
 	s.armed = false
 	if s.used || s.first != nil {
-		s.arm(rt)
+		s.arm()
 	}
 	s.used = false
-	s.mu.Unlock()
-	for _, l := range late {
-		s.relieve(l)
-	}
 }
 
-// relieve has another goroutine be the pump in l's place, unless that has happened, or l is through.
+// relieve is called with mu held. It has another goroutine be the pump in l's place.
 func (s *lenders) relieve(l *Lender) {
-	s.mu.Lock()
-	c := l.to
-	if c == nil {
-		s.mu.Unlock()
-		return
-	}
+	l.to.pol.Pace.beWary(maxWaryTurns)
 	s.unlink(l)
 	l.relieved = true
-	s.mu.Unlock()
-	c.pol.Pace.beWary()
-	rt := l.rt
-	rt.PumpLender(l.name, l.f, l.onPanic) // before the other is gone: the runtime's end waits for it
-	rt.pumpEnded(&l.pump)
+	s.rt.PumpLender(l.name, l.f, l.onPanic) // before the other is gone: the runtime's end waits for it
+	s.rt.pumpEnded(&l.pump)
+}
+
+// handOver is relieve for a goroutine that ends.
+func (s *lenders) handOver(l *Lender) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.left = true
+	if !l.relieved {
+		s.relieve(l)
+	}
 }

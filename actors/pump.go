@@ -7,7 +7,7 @@ import (
 // pump is a goroutine of an adapter: a socket's reader, a listener's accept loop.
 type pump struct {
 	name string
-	left bool // its goroutine ends, but not by a fault of f
+	left bool // somebody else is the pump: Goexit of its goroutine is no fault
 }
 
 // Pump runs f on a goroutine of its own. It is for adapters, whose blocking calls end when their
@@ -25,11 +25,14 @@ func (rt *Runtime) start(p *pump, f func(), onPanic func(*PanicError)) {
 		clean := false
 		defer func() {
 			var pe *PanicError
-			if !clean && !p.left {
-				r := recover()
-				if r == nil {
+			var r any
+			if !clean {
+				r = recover()
+				if r == nil && !p.left {
 					r = errTaskGoexit
 				}
+			}
+			if r != nil {
 				pe = &PanicError{Path: p.name, Value: r, Message: "pump", At: rt.host.now(), Stack: debug.Stack()}
 				rt.record(pe, "pump")
 			}

@@ -92,6 +92,7 @@ func newRuntime(h host, inline bool, o Options) *Runtime {
 	}
 	rt.idle = sync.NewCond(&rt.mu)
 	rt.reaper.init(rt, o.StuckAfter)
+	rt.lenders.init(rt)
 	rt.sys = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return o.Logger }))
 	// proto.actor makes 1,024 maps of 32 small maps each: 2.7 MB before there is any actor, and a map
 	// that is hardly used for almost every one of the first thousands.

@@ -25,7 +25,7 @@ type policy struct {
 }
 
 // maxPolicies is how many distinct policies are kept for sharing. Attack: none, a program that
-// makes kinds up at run time only pays memory for each of its actors.
+// makes kinds or Paces up at run time only pays memory for each of its actors.
 const maxPolicies = 1024
 
 func (rt *Runtime) policy(s *Spec) *policy {
@@ -87,6 +87,9 @@ func (rt *Runtime) newCell(parent *cell, s *Spec) (*cell, error) {
 		return nil, errors.New("actors: a Spec without New")
 	}
 	spec := *s
+	if !rt.inline {
+		spec.Pace = nil // in a simulation nobody lends
+	}
 	if spec.Kind == "" {
 		spec.Kind = spec.Name
 	}

@@ -36,11 +36,12 @@ type Spec struct {
 	Eager bool
 	// Follow has the worker that runs the parent's turn run the first turn when that one is through,
 	// in place of another one that has to be woken. For children of built-in actors, whose turns are
-	// bounded. Where a pump leads the parent's turn, it is for Inline children only, and those with a Pace.
+	// bounded. Where a pump leads the parent's turn, it is for Inline children only; a Lender does it for
+	// those that have a Pace, too.
 	Follow bool
 	// Pace, of which actors of one kind share one, lets a Lender run turns, and Hand run them on the
-	// worker on which it is called, while all of them have been short. What they run may be anybody's.
-	// Default: workers that are woken for it run all turns.
+	// worker on which it is called, while the last ones have been short. What they run may be anybody's.
+	// Default: SlowPace.
 	Pace *Pace
 	// Slot, if set, is the place that the actor takes: references to it reach this actor.
 	Slot *Slot

@@ -34,8 +34,9 @@ type Handler struct {
 	// Bounded has the connection's own goroutine run turns of the actor, which saves another
 	// wake-up: for built-in actors, whose turns are short and never call user code.
 	Bounded bool
-	// Pace, if set, has the connection's own goroutine run turns of the actor as long as they are
-	// short, whatever they call: actors.Spec.Pace. A protocol's handlers share one.
+	// Pace, if set, has the connection's own goroutine run turns of the actor while the last ones were
+	// short, whatever they call: actors.Spec.Pace. A protocol's handlers share one. System.Handle sets it
+	// if nobody has; actors.SlowPace is for handlers of which one knows that they block now and then.
 	Pace *actors.Pace
 	// Run handles one stream in a supervised task. When it returns, the stream is closed;
 	// when it panics, the stream is reset. ctx is done when the stream has ended.

@@ -62,12 +62,12 @@ type Sink interface {
 // Leader is a Sink that leaves some of what an offer causes to the goroutine that offered.
 type Leader interface {
 	Sink
-	// Lead is Offer for a goroutine that is no other's while it runs what is left (actors.Lender). nil:
-	// nothing is left.
+	// Lead is Offer for a caller that will have an actors.Lender run what is returned, or Post it, once it
+	// holds no lock. nil: nothing is left.
 	Lead(b *Buf) Rest
 }
 
-// Rest is what a Leader leaves.
+// Rest is what a Leader leaves. It is actors.Rest: this package knows no actors.
 type Rest interface {
 	// Post has another goroutine run it.
 	Post()
