@@ -130,8 +130,8 @@ func (e *env) build(ctx context.Context) error {
 		flags    []string
 	}{
 		{ours, "", nil}, {theirs, "", nil}, {bare, "", nil}, {"echolibs", "", smallest},
-		{"echotroupe", "", smallest}, {"echogolibp2p", "", smallest},
-		{"echotroupe", "quic", withQUIC}, {"echogolibp2p", "quic", withQUIC},
+		{"echotroupe", "", smallest}, {"echogolibp2p", "", smallest}, {"echoparts", "", smallest},
+		{"echotroupe", "quic", withQUIC}, {"echogolibp2p", "quic", withQUIC}, {"echoparts", "quic", withQUIC},
 	} {
 		args := append(append([]string{"build", "-o", e.binary(b.name + b.as)}, b.flags...), "./cmd/"+b.name)
 		cmd := exec.CommandContext(ctx, "go", args...)
