@@ -87,7 +87,7 @@ func (rt *Runtime) newCell(parent *cell, s *Spec) (*cell, error) {
 		return nil, errors.New("actors: a Spec without New")
 	}
 	spec := *s
-	if !rt.inline {
+	if !rt.inline || spec.Pace == SlowPace {
 		spec.Pace = nil // in a simulation nobody lends
 	}
 	if spec.Kind == "" {
