@@ -17,7 +17,7 @@ import (
 func Dial(rt *actors.Runtime, label string, dial func() (conduit.Conduit, error), done func(conduit.Conduit, error)) {
 	var c conduit.Conduit // of a dial that has worked
 	told := false
-	rt.Pump(label, func() {
+	rt.Errand(label, func() {
 		got, err := dial()
 		if err == nil {
 			c = got

@@ -82,8 +82,8 @@ func (o *Owner) Bind(s conduit.Sink, credits int) {
 	o.mu.Unlock()
 	o.wake.Signal()
 	switch {
-	case start:
-		o.start()
+	case start: // most connections have more to do at their beginning than ever after
+		o.rt.ErrandLender(o.line.Label("read"), o.read, o.readerFailed)
 	case late:
 		o.rt.Pump(o.line.Label("end"), o.tell, ignore)
 	}
