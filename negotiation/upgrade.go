@@ -106,13 +106,12 @@ func (s *sink) Offer(b *buf.Buf) {
 		s.spoke = true
 		_ = s.gate.Control(&messages.UpgradeProgressed{ID: s.id, Stage: uint8(upgrade.Speaking)})
 	}
-	_ = s.ref.Lead(b)
+	_ = s.ref.Offer(b)
 }
-
-func (s *sink) Drained(err error) { _ = s.ref.Lead(&drained{err: err}) }
+func (s *sink) Drained(err error) { _ = s.ref.Control(&drained{err: err}) }
 
 // Ended comes behind the last Offer.
-func (s *sink) Ended(err error) { _ = s.ref.Lead(&ended{err: err}) }
+func (s *sink) Ended(err error) { _ = s.ref.Offer(&ended{err: err}) }
 
 // upgrader runs one upgrade core on one conduit. It grants one read credit at a time, so that
 // when the core is done nothing is on its way and the conduit can be handed over.
