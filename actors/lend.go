@@ -10,21 +10,13 @@ import (
 // handlers have one between them. While they are short, a pump runs them on its own goroutine, which
 // saves waking another one. The zero Pace is that of actors of which nothing is known yet.
 type Pace struct {
-	fixed pace
-	known atomic.Bool
-	wary  atomic.Int32 // turns that have to be short before a pump runs one again
+	known  atomic.Bool
+	wary   atomic.Int32 // turns that have to be short before a pump runs one again
+	always bool         // quick whatever turns take, for tests
 }
 
-type pace int8
-
-const (
-	paceSlow  pace = iota - 1
-	paceTimed      // what it was so far
-	paceQuick      // for tests
-)
-
 // SlowPace is that of actors which only workers run, however short their turns are.
-var SlowPace = &Pace{fixed: paceSlow}
+var SlowPace = new(Pace)
 
 const (
 	// shortTurn is about what it takes to wake ten goroutines.
@@ -38,10 +30,7 @@ const (
 
 // quick says that a pump may run the next turn. A nil Pace is slow.
 func (p *Pace) quick() bool {
-	if p == nil || p.fixed != paceTimed {
-		return p != nil && p.fixed == paceQuick
-	}
-	return p.known.Load() && p.wary.Load() <= 0
+	return p != nil && (p.always || p.known.Load() && p.wary.Load() <= 0)
 }
 
 // took notes a turn. Of those that run beside each other some may not count.
@@ -81,10 +70,10 @@ type Lender struct {
 	w       worker
 
 	// mu of lenders
-	to         *cell // nil: it is not listed
-	looks      uint32
-	relieved   bool // somebody else is the pump
-	prev, next *Lender
+	to       *cell
+	at       int // its place
+	looks    uint32
+	relieved bool // somebody else is the pump
 }
 
 // PumpLender is Pump for an f that can be begun again by another goroutine whenever it calls Run, which it
@@ -127,7 +116,7 @@ type lenders struct {
 	after time.Duration // see relieveAfter
 
 	mu    sync.Mutex // before that of the runtime
-	first *Lender
+	out   []*Lender
 	looks uint32 // how often the timer has looked
 	armed bool
 	used  bool // since the timer has looked
@@ -138,11 +127,8 @@ func (s *lenders) init(rt *Runtime) { s.rt, s.after = rt, relieveAfter }
 func (s *lenders) add(l *Lender, to *cell) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.to, l.looks, l.prev, l.next = to, s.looks, nil, s.first
-	if s.first != nil {
-		s.first.prev = l
-	}
-	s.first, s.used = l, true
+	l.to, l.at, l.looks = to, len(s.out), s.looks
+	s.out, s.used = append(s.out, l), true
 	s.arm()
 }
 
@@ -159,38 +145,32 @@ func (s *lenders) remove(l *Lender) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !l.relieved {
-		s.unlink(l)
+		s.drop(l)
 	}
 	return !l.relieved
 }
 
-// unlink is called with mu held.
-func (s *lenders) unlink(l *Lender) {
-	if l.prev != nil {
-		l.prev.next = l.next
-	} else {
-		s.first = l.next
-	}
-	if l.next != nil {
-		l.next.prev = l.prev
-	}
-	l.to, l.prev, l.next = nil, nil, nil
+// drop is called with mu held. The last one takes l's place.
+func (s *lenders) drop(l *Lender) {
+	n := len(s.out) - 1
+	last := s.out[n]
+	s.out[l.at], last.at = last, l.at
+	s.out[n] = nil
+	s.out, l.to = s.out[:n], nil
 }
 
 // look relieves those that the timer has seen before.
 func (s *lenders) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for l := s.first; l != nil; {
-		next := l.next
-		if l.looks != s.looks {
+	for i := len(s.out) - 1; i >= 0; i-- { // who takes the place of one that goes has been looked at
+		if l := s.out[i]; l.looks != s.looks {
 			s.relieve(l)
 		}
-		l = next
 	}
 	s.looks++
 	s.armed = false
-	if s.used || s.first != nil {
+	if s.used || len(s.out) > 0 {
 		s.arm()
 	}
 	s.used = false
@@ -199,7 +179,7 @@ func (s *lenders) look() {
 // relieve is called with mu held. It has another goroutine be the pump in l's place.
 func (s *lenders) relieve(l *Lender) {
 	l.to.pol.Pace.beWary(maxWaryTurns)
-	s.unlink(l)
+	s.drop(l)
 	l.relieved = true
 	s.rt.PumpLender(l.name, l.f, l.onPanic) // before the other is gone: the runtime's end waits for it
 	s.rt.pumpEnded(&l.pump)

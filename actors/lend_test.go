@@ -57,7 +57,7 @@ func newLent(t *testing.T, after time.Duration) *lent {
 	rt := runStuck(t, time.Millisecond)
 	rt.lenders.after = after
 	l := &lent{
-		led: newLedIn(t, rt, Spec{Name: "to", Pace: &Pace{fixed: paceQuick}, Restart: Transient}), rt: rt,
+		led: newLedIn(t, rt, Spec{Name: "to", Pace: &Pace{always: true}, Restart: Transient}), rt: rt,
 		feed: make(chan string), told: make(chan string, 100), fails: make(chan *PanicError, 100),
 	}
 	l.to = l.hands[0]
@@ -129,7 +129,9 @@ func TestALenderRunsWhatHasBeenQuick(t *testing.T) {
 		}
 		want(t, "what was left", l.told, "left")
 	}
-	l.to.c.pol.Pace.fixed = paceSlow
+	l.idle(t)
+	l.to.c.pol.Pace.always = false
+	l.to.c.pol.Pace.beWary(maxWaryTurns)
 	if l.say(t, "go") || len(l.told) > 0 {
 		t.Error("a turn that may be long was left to the pump")
 	}
