@@ -136,6 +136,32 @@ func TestACertificateCanBeGiven(t *testing.T) {
 	acc.Next(t, 0).Abandon()
 }
 
+// SCTP refuses writes before the end of the association was told.
+func TestWhoWritesIntoTheEndIsToldWhoseItIs(t *testing.T) {
+	for range 5 {
+		t.Run("", writesIntoTheEnd)
+	}
+}
+
+func writesIntoTheEnd(t *testing.T) {
+	a, b := pair(t, same)
+	a.Bind(transporttest.NewEndSink())
+	b.Bind(transporttest.NewEndSink())
+	st, err := a.OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = b.Close(7, "") }()
+	for err == nil {
+		_, err = st.TryWrite([]byte{0})
+	}
+	var we *Error
+	var ce *CodeError
+	if !(errors.As(err, &we) && we.Origin == fault.Remote) && !(errors.As(err, &ce) && ce.Remote) {
+		t.Error(err)
+	}
+}
+
 func TestADialThatIsNotAnsweredNamesTheRemote(t *testing.T) {
 	rt := transporttest.Runtime(t)
 	dumb, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
