@@ -63,7 +63,7 @@ func experiments(quick bool) []experiment {
 		{"memory-conns", few, mainSides, memoryConns("noise", pick(1000, 100))},
 		{"memory-quic-conns", few, mainSides, memoryConns("quic", pick(1000, 100))},
 		{"memory-streams", few, mainSides, memoryStreams(pick(2000, 200))},
-		{"binary", 1, append(mainSides, nobody, byHand), binarySize("")},
+		{"binary", 1, append(mainSides, libraries, byHand), binarySize("")},
 		{"binary-quic", 1, append(mainSides, byHand), binarySize("quic")},
 		{"growth-streams", 3, mainSides, growthStreams(size/2, streamPoints(quick))},
 		{"growth-conns", 1, mainSides, growthConns(connPoints(quick))},
@@ -243,7 +243,7 @@ func pingLoaded(ms int) func(context.Context, *env, side) (values, error) {
 
 func binarySize(with string) func(context.Context, *env, side) (values, error) {
 	return func(_ context.Context, e *env, s side) (values, error) {
-		name := map[side]string{us: "echotroupe", them: "echogolibp2p", nobody: "echolibs", byHand: "echoparts"}[s]
+		name := map[side]string{us: "echotroupe", them: "echogolibp2p", libraries: "echolibs", byHand: "echoparts"}[s]
 		info, err := os.Stat(e.binary(name + with))
 		if err != nil {
 			return nil, err

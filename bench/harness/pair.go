@@ -26,13 +26,14 @@ var (
 	theyToUs  = side{theirs, ours}
 	nobody    = side{bare, bare}
 	byHand    = side{"parts", "parts"} // go-libp2p without its constructor, where only the size counts
+	libraries = side{"libs", "libs"}   // what Troupe links, likewise
 	mainSides = []side{us, them}
 	allSides  = []side{us, them, weToThem, theyToUs}
 )
 
 var sideNames = map[side]string{
 	us: "Troupe", them: "go-libp2p", weToThem: "Troupe to go-libp2p", theyToUs: "go-libp2p to Troupe", nobody: "bare limit",
-	byHand: "go-libp2p's parts by hand",
+	byHand: "go-libp2p's parts by hand", libraries: "Troupe's libraries alone",
 }
 
 func (s side) String() string { return sideNames[s] }

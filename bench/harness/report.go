@@ -51,11 +51,11 @@ func (e *env) mainTable(b *strings.Builder) {
 	}
 }
 
-// otherSides are the bare limit, those who meet the other implementation, and go-libp2p by hand.
+// otherSides are the bare limit, those who meet the other implementation, and what else was weighed.
 func (e *env) otherSides(b *strings.Builder) {
 	header := "\n## Others in the same run\n\n| measure | unit | who | | of Troupe's |\n|---|---|---|---|---|\n"
 	for _, r := range rows {
-		for _, s := range []side{nobody, byHand, weToThem, theyToUs} {
+		for _, s := range []side{nobody, libraries, byHand, weToThem, theyToUs} {
 			xs := e.all.series(r.experiment, s, r.value)
 			if len(xs) == 0 {
 				continue

@@ -3,11 +3,9 @@
 package main
 
 import (
-	"io"
-	"log"
+	"github.com/troupe-p2p/troupe/bench/cmd/internal/goecho"
 
 	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
@@ -23,15 +21,4 @@ var options = []libp2p.Option{
 	libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 }
 
-func main() {
-	h, err := libp2p.New(options...)
-	if err != nil {
-		log.Fatal(err)
-	}
-	h.SetStreamHandler("/echo/1", func(s network.Stream) {
-		_, _ = io.Copy(s, s)
-		_ = s.Close()
-	})
-	log.Print(h.ID(), " ", h.Addrs())
-	select {}
-}
+func main() { goecho.Run(libp2p.New(options...)) }

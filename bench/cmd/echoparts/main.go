@@ -5,12 +5,11 @@ package main
 
 import (
 	"crypto/rand"
-	"io"
-	"log"
+
+	"github.com/troupe-p2p/troupe/bench/cmd/internal/goecho"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/sec"
 	basichost "github.com/libp2p/go-libp2p/p2p/host/basic"
@@ -28,18 +27,7 @@ import (
 // addQUIC is there with the tag quic.
 var addQUIC func(*swarm.Swarm, crypto.PrivKey) error
 
-func main() {
-	h, err := newHost()
-	if err != nil {
-		log.Fatal(err)
-	}
-	h.SetStreamHandler("/echo/1", func(s network.Stream) {
-		_, _ = io.Copy(s, s)
-		_ = s.Close()
-	})
-	log.Print(h.ID(), " ", h.Addrs())
-	select {}
-}
+func main() { goecho.Run(newHost()) }
 
 func newHost() (host.Host, error) {
 	key, pub, err := crypto.GenerateEd25519Key(rand.Reader)
