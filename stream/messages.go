@@ -80,24 +80,28 @@ func (d *Data) back() {
 		s.uncork()
 		return
 	}
+	last := s.ending && !s.gone
+	if last {
+		// Before the session hears of what was consumed: its answer may be Ended.
+		h := s.handler
+		s.mu.Unlock()
+		_ = h.Control(s.says.remoteClosed()) // its Finish tells the session
+		s.mu.Lock()
+	}
 	s.want.Consumed += int(d.n)
 	if d.b != nil {
 		d.b.Release()
 	}
 	d.b, d.B, d.n = nil, nil, 0
 	s.noted = true
-	if !s.ending || s.gone {
+	switch {
+	case !last:
 		s.uncork()
-		return
-	}
-	// The cork stays where it is. Only the session puts it in, since it takes it out after a while.
-	h := s.handler
-	if s.corked {
+	case s.corked: // the cork stays where it is: only the session puts it in
 		s.mu.Unlock()
-	} else {
+	default:
 		s.say()
 	}
-	_ = h.Control(s.says.remoteClosed()) // its Finish tells the session
 }
 
 // Writable follows Blocked: the handler may write again.

@@ -2,9 +2,11 @@ package stream_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/troupe-p2p/troupe/internal/buf"
 	"github.com/troupe-p2p/troupe/stream"
 )
 
@@ -113,4 +115,51 @@ func TestWhoWritesMuchLooksForWhatHasCome(t *testing.T) {
 		t.Errorf("polled behind the notes %v, want 4 and 8: every 64 KiB", seen)
 	}
 	s.End(nil)
+}
+
+// The session ends the stream as soon as it hears that the last Data has come back, which it may hear
+// before the handler's turn is over.
+func TestTheRemotesCloseComesBeforeTheEnd(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		for _, late := range []bool{false, true} {
+			b := newBench(t, func(s *stream.Stream) {
+				if take(s).Consumed > 0 {
+					s.End(stream.ErrConnClosed)
+				}
+			})
+			s := b.stream()
+			has, let, over := make(chan *stream.Data), make(chan struct{}), make(chan struct{})
+			var told []string
+			h := b.serve(s, func(m any) {
+				switch m := m.(type) {
+				case *stream.Data:
+					told = append(told, string(m.B))
+					if held {
+						m.Hold()
+					}
+					has <- m
+					<-let
+				case *stream.RemoteClosed:
+					told = append(told, "closed")
+				case *stream.Ended:
+					told = append(told, fmt.Sprint("ended: ", m.Err))
+					close(over)
+				}
+			})
+			s.Deliver(buf.Copy([]byte("last")))
+			d := within(t, "the handler has it", has)
+			s.RemoteClosed()
+			if late {
+				s.Late()
+			}
+			close(let)
+			d.Release()
+			within(t, "the end", over)
+			h.StopAfter()
+			within(t, "the handler is gone", h.Done())
+			if want := []string{"last", "closed", "ended: " + stream.ErrConnClosed.Error()}; !slices.Equal(told, want) {
+				t.Errorf("held %v, late %v: the handler is told %q", held, late, told)
+			}
+		}
+	}
 }
