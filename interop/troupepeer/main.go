@@ -155,12 +155,11 @@ func newPeer(cfg troupe.Config) (*peerProgram, error) {
 	if err := sys.Handle(control.ResetProtocol, troupe.StreamHandler(serveReset)); err != nil {
 		return nil, err
 	}
-	go p.listenToEvents()
+	go p.listenToEvents(sys.Subscribe(context.Background(), 0)) // before the first command
 	return p, nil
 }
 
-func (p *peerProgram) listenToEvents() {
-	sub := p.sys.Subscribe(context.Background(), 0)
+func (p *peerProgram) listenToEvents(sub *troupe.Subscription) {
 	for {
 		e, _, err := sub.Next(context.Background())
 		if err != nil {
