@@ -18,6 +18,8 @@ type host interface {
 	afterFunc(d time.Duration, f func()) stopper
 	// goRun runs f, which may block, beside the caller.
 	goRun(f func())
+	// goWarm is goRun on a goroutine whose stack has grown already, if there is one.
+	goWarm(f func())
 	// newWaiter makes a place where such an f can wait.
 	newWaiter() waiter
 	rand() io.Reader

@@ -57,6 +57,7 @@ func (h *virtual) afterFunc(d time.Duration, f func()) stopper {
 	return t
 }
 
+func (h *virtual) goWarm(f func()) { h.goRun(f) }
 func (h *virtual) goRun(f func()) {
 	if h.single {
 		h.jobs = append(h.jobs, f)

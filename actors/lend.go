@@ -79,8 +79,17 @@ type Lender struct {
 // PumpLender is Pump for an f that can be begun again by another goroutine whenever it calls Run, which it
 // must not while it holds a lock.
 func (rt *Runtime) PumpLender(name string, f func(*Lender), onPanic func(*PanicError)) {
+	rt.lender(name, rt.host.goRun, f, onPanic)
+}
+
+// ErrandLender is to PumpLender what Errand is to Pump.
+func (rt *Runtime) ErrandLender(name string, f func(*Lender), onPanic func(*PanicError)) {
+	rt.lender(name, rt.host.goWarm, f, onPanic)
+}
+
+func (rt *Runtime) lender(name string, run func(func()), f func(*Lender), onPanic func(*PanicError)) {
 	l := &Lender{pump: pump{name: name}, rt: rt, f: f, onPanic: onPanic, w: worker{pump: true}}
-	rt.start(&l.pump, func() { f(l) }, onPanic)
+	rt.start(&l.pump, run, func() { f(l) }, onPanic)
 }
 
 // Run runs what an offer has left. If it reports false, f runs on another goroutine meanwhile: it must

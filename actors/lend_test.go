@@ -192,7 +192,7 @@ func TestAPanicOfAPumpThatWasRelievedGoesToItsOwner(t *testing.T) {
 	rt := run(t)
 	got := make(chan *PanicError, 2)
 	for _, f := range []func(){runtime.Goexit, func() { panic("a bug of the kit") }} {
-		rt.start(&pump{name: "reader", left: true}, f, func(pe *PanicError) { got <- pe })
+		rt.start(&pump{name: "reader", left: true}, rt.host.goRun, f, func(pe *PanicError) { got <- pe })
 	}
 	if pe := within(t, "the panic", got); pe.Value != "a bug of the kit" {
 		t.Errorf("it is told of %v", pe)

@@ -38,9 +38,10 @@ const turnBatch = 32
 type worker struct {
 	work chan *cell // capacity 1
 	goid int64
-	next *cell // its own goroutine: what it runs when it is through
-	now  *cell // of a pump: what it runs
-	pump bool  // stands for a pump's goroutine, which runs Inline actors, and others only as a Lender
+	f    func() // see call
+	next *cell  // its own goroutine: what it runs when it is through
+	now  *cell  // of a pump: what it runs
+	pump bool   // stands for a pump's goroutine, which runs Inline actors, and others only as a Lender
 
 	// Of a pump that leads.
 	lends bool
@@ -53,24 +54,49 @@ var pumping = sync.Pool{New: func() any { return &worker{pump: true} }}
 func newLive(keep int) *live { return &live{start: time.Now(), keep: keep} }
 
 func (l *live) schedule(c *cell) {
-	l.mu.Lock()
-	if n := len(l.idle); n > 0 {
-		w := l.idle[n-1]
-		l.idle[n-1] = nil
-		l.idle = l.idle[:n-1]
-		l.unused = min(l.unused, n-1)
-		l.mu.Unlock()
+	if w := l.take(); w != nil {
 		w.work <- c // capacity 1 and ours: never blocks
 		return
 	}
-	l.mu.Unlock()
-	w := &worker{work: make(chan *cell, 1)}
-	go l.loop(w, c)
+	go l.loop(&worker{work: make(chan *cell, 1)}, c)
+}
+
+// take is an idle worker, if there is one.
+func (l *live) take() *worker {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.idle)
+	if n == 0 {
+		return nil
+	}
+	w := l.idle[n-1]
+	l.idle[n-1] = nil
+	l.idle = l.idle[:n-1]
+	l.unused = min(l.unused, n-1)
+	return w
+}
+
+// call in place of an actor has a worker call its f.
+var call = new(cell)
+
+func (l *live) goWarm(f func()) {
+	w := l.take()
+	if w == nil {
+		go l.loop(&worker{work: make(chan *cell, 1), f: f}, call)
+		return
+	}
+	w.f = f
+	w.work <- call
 }
 
 func (l *live) loop(w *worker, c *cell) {
 	w.goid = goid()
 	for {
+		if c == call {
+			f := w.f
+			w.f, c = nil, nil
+			f()
+		}
 		for ; c != nil; c = w.take() {
 			l.run(w, c)
 		}

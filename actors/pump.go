@@ -14,14 +14,20 @@ type pump struct {
 // socket is closed. A panic in f (remote bytes are parsed there) goes to onPanic, never to the
 // process; onPanic may be nil.
 func (rt *Runtime) Pump(name string, f func(), onPanic func(*PanicError)) {
-	rt.start(&pump{name: name}, f, onPanic)
+	rt.start(&pump{name: name}, rt.host.goRun, f, onPanic)
 }
 
-func (rt *Runtime) start(p *pump, f func(), onPanic func(*PanicError)) {
+// Errand is Pump for an f that is over soon. Its goroutine is one whose stack has grown already, if there
+// is one that has nothing to do.
+func (rt *Runtime) Errand(name string, f func(), onPanic func(*PanicError)) {
+	rt.start(&pump{name: name}, rt.host.goWarm, f, onPanic)
+}
+
+func (rt *Runtime) start(p *pump, run func(func()), f func(), onPanic func(*PanicError)) {
 	rt.mu.Lock()
 	rt.pumps[p] = struct{}{}
 	rt.mu.Unlock()
-	rt.host.goRun(func() {
+	run(func() {
 		clean := false
 		defer func() {
 			var pe *PanicError

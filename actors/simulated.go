@@ -192,6 +192,8 @@ func (s *Simulation) float() float64   { return s.floats.Float64() }
 
 func (s *Simulation) afterFunc(d time.Duration, f func()) stopper { return s.timer(d, f) }
 
+func (s *Simulation) goWarm(f func()) { s.goRun(f) }
+
 func (s *Simulation) goRun(f func()) {
 	s.ready = append(s.ready, simEvent{co: &coroutine{s: s, f: f}})
 }

@@ -267,6 +267,54 @@ func TestAPumpsPanicGoesToItsOwner(t *testing.T) {
 	}
 }
 
+// TestAnErrandIsRunByAWorkerThatIsIdle, whose stack has grown, and which goes on as a worker.
+func TestAnErrandIsRunByAWorkerThatIsIdle(t *testing.T) {
+	rt := run(t)
+	l := rt.host.(*live)
+	idle := func() (n int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.idle)
+	}
+	on := make(chan int64, 4)
+	r := root(t, rt, spec("r", func(ctx actor.Context) {
+		if _, ok := ctx.Message().(string); ok {
+			on <- goid()
+		}
+	}))
+	atRest(t, r)
+	if !eventually(func() bool { return idle() == 1 }) {
+		t.Fatalf("%d workers are idle", idle())
+	}
+	rt.Errand("first", func() { on <- goid() }, nil)
+	first := within(t, "an errand", on)
+	for range 3 {
+		if !eventually(func() bool { return idle() == 1 }) {
+			t.Fatalf("%d workers are idle", idle())
+		}
+		rt.Errand("again", func() { on <- goid() }, nil)
+		if g := within(t, "an errand", on); g != first {
+			t.Error("it was run by another goroutine")
+		}
+		if !eventually(func() bool { return idle() == 1 }) {
+			t.Fatalf("%d workers are idle", idle())
+		}
+		_ = r.Send("a turn")
+		if g := within(t, "a turn", on); g != first {
+			t.Error("a turn was run by another goroutine")
+		}
+	}
+	got := make(chan *PanicError, 1)
+	rt.Errand("exit", runtime.Goexit, func(e *PanicError) { got <- e })
+	if e := within(t, "exit", got); !errors.Is(e, errTaskGoexit) {
+		t.Errorf("%+v", e)
+	}
+	rt.Errand("panic", func() { panic("hostile byte") }, func(e *PanicError) { got <- e })
+	if e := within(t, "panic", got); e.Value != "hostile byte" {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestAfterFunc(t *testing.T) {
 	rt := run(t)
 	ran := make(chan struct{})

@@ -111,20 +111,22 @@ func (s *scripted) isClosed() bool {
 // speak offers what the remote has to say, and more behind it, when there is a credit.
 func (s *scripted) speak(more ...byte) {
 	s.t.Helper()
+	var k conduit.Sink
+	var out []byte
 	until(s.t, "the upgrade reads, and the remote has something to say", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.credits == 0 || s.sink == nil {
 			return false
 		}
-		out := s.remote.AppendOutput(nil)
-		if len(out) == 0 {
+		if out = s.remote.AppendOutput(nil); len(out) == 0 {
 			return false
 		}
 		s.credits--
-		s.sink.Offer(buf.Copy(append(out, more...)))
+		k = s.sink
 		return true
 	})
+	k.Offer(buf.Copy(append(out, more...)))
 }
 
 // atTheLastMessage brings a dialler to where it has one message left to send, its third.

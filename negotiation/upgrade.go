@@ -62,6 +62,7 @@ func Spec(cfg Config, job Job) actors.Spec {
 			return &upgrader{cfg: cfg, job: job}
 		},
 		Restart: actors.Temporary,
+		Inline:  true,
 		Follow:  true,
 	}
 }
@@ -105,10 +106,12 @@ func (s *sink) Offer(b *buf.Buf) {
 		s.spoke = true
 		_ = s.gate.Control(&messages.UpgradeProgressed{ID: s.id, Stage: uint8(upgrade.Speaking)})
 	}
-	_ = s.ref.Control(b)
+	_ = s.ref.Offer(b)
 }
 func (s *sink) Drained(err error) { _ = s.ref.Control(&drained{err: err}) }
-func (s *sink) Ended(err error)   { _ = s.ref.Control(&ended{err: err}) }
+
+// Ended comes behind the last Offer.
+func (s *sink) Ended(err error) { _ = s.ref.Offer(&ended{err: err}) }
 
 // upgrader runs one upgrade core on one conduit. It grants one read credit at a time, so that
 // when the core is done nothing is on its way and the conduit can be handed over.

@@ -51,7 +51,7 @@ func (t *Transport) CanListen(a ma.Multiaddr) bool { return isTCP(a) }
 // Dial implements conduit.Transport. The remote's identity is not known to TCP: expect is for
 // those who secure the connection.
 func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, _ identity.ID, done func(conduit.Conduit, error)) {
-	sockets.Dial(t.rt, "tcp dial "+a.String(), func() (conduit.Conduit, error) {
+	sockets.DialErrand(t.rt, "tcp dial "+a.String(), func() (conduit.Conduit, error) {
 		c, err := t.dial(ctx, a)
 		return conduit.Conduit{Raw: c}, err
 	}, done)

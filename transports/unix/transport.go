@@ -65,7 +65,7 @@ func (t *Transport) Dial(ctx context.Context, a ma.Multiaddr, _ identity.ID, don
 	if t.CanDial(a) {
 		label += " " + a.String()
 	}
-	sockets.Dial(t.rt, label, func() (conduit.Conduit, error) {
+	sockets.DialErrand(t.rt, label, func() (conduit.Conduit, error) {
 		c, err := t.dial(ctx, a)
 		return conduit.Conduit{Raw: c}, err
 	}, done)

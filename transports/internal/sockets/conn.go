@@ -77,6 +77,7 @@ func NewConn(nc net.Conn, cfg ConnConfig) (*Conn, error) {
 	}
 	c := &Conn{rt: cfg.Runtime, nc: nc, sock: s, ends: cfg.Ends, rests: cfg.Rests}
 	c.owner.Init(cfg.Runtime, (*line)(c), cfg.ReadBuffer, false)
+	c.owner.rests = true
 	c.owner.polled, _ = s.(polled)
 	return c, nil
 }

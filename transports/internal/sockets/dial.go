@@ -15,9 +15,21 @@ import (
 // Dial runs dial on a pump of its own and tells done the outcome, once, even of a panic. A connection
 // that done has panicked on is closed.
 func Dial(rt *actors.Runtime, label string, dial func() (conduit.Conduit, error), done func(conduit.Conduit, error)) {
+	dialOn(rt.Pump, rt, label, dial, done)
+}
+
+// DialErrand is Dial for a dial that runs nobody else's code and is over soon.
+func DialErrand(rt *actors.Runtime, label string, dial func() (conduit.Conduit, error), done func(conduit.Conduit, error)) {
+	dialOn(rt.Errand, rt, label, dial, done)
+}
+
+func dialOn(
+	start func(string, func(), func(*actors.PanicError)), rt *actors.Runtime, label string,
+	dial func() (conduit.Conduit, error), done func(conduit.Conduit, error),
+) {
 	var c conduit.Conduit // of a dial that has worked
 	told := false
-	rt.Pump(label, func() {
+	start(label, func() {
 		got, err := dial()
 		if err == nil {
 			c = got

@@ -46,6 +46,7 @@ type Owner struct {
 	most   int    // bytes of one read
 	whole  bool   // the remote ends both directions at once
 	polled polled // nil: the line can only be waited for
+	rests  bool   // a reader that has nothing to do makes room for another
 
 	// deliver is held while a method of the sink runs, so that reader, drainer and whoever polls take turns.
 	// Nothing that a sink may call takes it.
@@ -82,6 +83,8 @@ func (o *Owner) Bind(s conduit.Sink, credits int) {
 	o.mu.Unlock()
 	o.wake.Signal()
 	switch {
+	case start && o.rests:
+		o.rt.ErrandLender(o.line.Label("read"), o.read, o.readerFailed)
 	case start:
 		o.start()
 	case late:
