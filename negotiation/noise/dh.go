@@ -13,8 +13,6 @@ import (
 // time for a new key, having a table for the base point, and three quarters of it for a secret.
 type curve25519 struct{}
 
-var suite = fnoise.NewCipherSuite(curve25519{}, fnoise.CipherChaChaPoly, fnoise.HashSHA256)
-
 // errLowOrder: the remote's public key leaves nothing of our private one in the secret.
 var errLowOrder = errors.New("x25519: public key of low order")
 

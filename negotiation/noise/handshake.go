@@ -68,7 +68,7 @@ func New(cfg Config) (*Handshake, error) {
 		return nil, fmt.Errorf("%w: over %d muxers or certificate hashes", ErrLocal, MaxMuxers)
 	}
 	state, err := fnoise.NewHandshakeState(fnoise.Config{
-		CipherSuite:   suite,
+		CipherSuite:   newSuite(),
 		Random:        cfg.Rand,
 		Pattern:       fnoise.HandshakeXX,
 		Initiator:     cfg.Initiator,
