@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
@@ -27,7 +28,7 @@ type draft struct {
 	info      Info
 	key       []byte
 	observed  []byte
-	protocols map[string]struct{} // to find doubles; len <= MaxProtocols
+	protocols map[string]struct{} // to find doubles among more than few; len <= MaxProtocols
 	seen      map[string]struct{} // addresses, to find doubles; len <= MaxAddrs
 }
 
@@ -75,17 +76,36 @@ func (d *draft) merge(part []byte, peer identity.ID) error {
 }
 
 func (d *draft) protocol(name []byte) {
-	_, double := d.protocols[string(name)]
-	if double || len(d.protocols) >= MaxProtocols || !validProtocol(name) {
+	names := d.info.Protocols
+	if len(names) >= MaxProtocols || !validProtocol(name) || d.named(name) {
 		d.info.Dropped++
 		return
 	}
-	if d.protocols == nil {
-		d.protocols = make(map[string]struct{})
+	if len(names) == 0 {
+		names = make([]string, 0, few)
 	}
 	s := string(name)
-	d.protocols[s] = struct{}{}
-	d.info.Protocols = append(d.info.Protocols, s)
+	d.info.Protocols = append(names, s)
+	switch n := len(d.info.Protocols); {
+	case d.protocols != nil:
+		d.protocols[s] = struct{}{}
+	case n > few:
+		d.protocols = make(map[string]struct{}, 2*n)
+		for _, s := range d.info.Protocols {
+			d.protocols[s] = struct{}{}
+		}
+	}
+}
+
+// few names are looked through one by one.
+const few = 12
+
+func (d *draft) named(name []byte) bool {
+	if d.protocols != nil {
+		_, ok := d.protocols[string(name)]
+		return ok
+	}
+	return slices.ContainsFunc(d.info.Protocols, func(s string) bool { return s == string(name) })
 }
 
 func (d *draft) addr(raw []byte, peer identity.ID) {

@@ -16,6 +16,8 @@ const (
 	// ownAddrs is what the listen addresses may take of the first part before the protocols.
 	// Who reads only the first part should see some of both.
 	ownAddrs = ownPart / 3
+	// usual is more than most messages have.
+	usual = 512
 )
 
 // Encode appends the message to dst and returns how many values had no place in it.
@@ -24,7 +26,7 @@ const (
 // third of it holds, and protocols; the others what is left. A record that does not fit into the
 // only part gets one of its own, at the end.
 func Encode(dst []byte, info Info) (out []byte, left int) {
-	e := encoder{out: dst}
+	e := encoder{out: dst, part: make([]byte, 0, usual)}
 	if info.PublicKey != nil {
 		e.field(fieldPublicKey, identity.MarshalPublicKey(info.PublicKey))
 	}
