@@ -17,10 +17,12 @@ type experiment struct {
 	run    func(context.Context, *env, side) (values, error)
 }
 
-// Rounds: medians of at least five for throughput, of at least nine for rates and latencies.
+// Rounds: medians of at least five for throughput, of at least nine for rates and latencies. Where the
+// spread of a row reaches its floor there are more.
 const (
 	few  = 5
 	many = 9
+	lots = 15
 )
 
 const (
@@ -41,14 +43,14 @@ func experiments(quick bool) []experiment {
 	size := int64(pick(512, 48)) * mib
 	ms := pick(2000, 400)
 	return []experiment{
-		{"throughput-noise-1", few, append(allSides, nobody), transfers(control.Upload, "noise", size, 1)},
+		{"throughput-noise-1", many, append(allSides, nobody), transfers(control.Upload, "noise", size, 1)},
 		{"throughput-noise-8", few, allSides, transfers(control.Upload, "noise", size, 8)},
 		{"throughput-noise-1-down", few, allSides, transfers(control.Download, "noise", size, 1)},
 		{"throughput-noise-8-down", few, mainSides, transfers(control.Download, "noise", size, 8)},
 		{"throughput-noise-1-blocking", few, mainSides, blockingTransfer(size)},
 		{"throughput-tls-1", few, allSides, transfers(control.Upload, "tls", size, 1)},
 		{"throughput-tls-8", few, mainSides, transfers(control.Upload, "tls", size, 8)},
-		{"throughput-quic-1", few, allSides, transfers(control.Upload, "quic", size, 1)},
+		{"throughput-quic-1", many, allSides, transfers(control.Upload, "quic", size, 1)},
 		{"throughput-ws-1", few, allSides, transfers(control.Upload, "ws", size, 1)},
 		{"throughput-webtransport-1", few, mainSides, transfers(control.Upload, "webtransport", size/2, 1)},
 		{"throughput-webrtc-1", few, mainSides, transfers(control.Upload, "webrtc", size/16, 1)},
@@ -57,7 +59,7 @@ func experiments(quick bool) []experiment {
 		{"stalled", few, mainSides, stalled(size / 2)},
 		{"requests-32", many, allSides, requests(32, ms)},
 		{"requests-1", many, mainSides, requests(1, ms)},
-		{"connects-4", many, mainSides, connects(4, ms)},
+		{"connects-4", lots, mainSides, connects(4, ms)},
 		{"ping", many, append(mainSides, nobody), ping(pick(5000, 500))},
 		{"ping-loaded", many, mainSides, pingLoaded(ms)},
 		{"memory-conns", few, mainSides, memoryConns("noise", pick(1000, 100))},
