@@ -98,7 +98,7 @@ func (d *draft) protocol(name []byte) {
 }
 
 // few names are looked through one by one.
-const few = 12
+const few = 8
 
 func (d *draft) named(name []byte) bool {
 	if d.protocols != nil {
