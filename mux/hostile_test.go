@@ -3,6 +3,7 @@ package mux_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,10 +238,11 @@ func TestANumberThatIsUsedAgainIsAnotherStream(t *testing.T) {
 	h := newHand()
 	r.mu.Lock()
 	r.hands[1] = h
-	// The handler of the first is on its way when the number is used for another.
-	r.send(syn(1, "/a", "first"))
-	r.send(frame(yamux.TypeWindowUpdate, yamux.FlagRST, 1, 9))
-	r.send(syn(1, "/echo", "second"))
+	// The handler of the first is on its way when the number is used for another. What is read at once is
+	// handled before there is an answer to any of it.
+	r.send(slices.Concat(
+		syn(1, "/a", "first"), frame(yamux.TypeWindowUpdate, yamux.FlagRST, 1, 9), syn(1, "/echo", "second"),
+	))
 	r.mu.Unlock()
 	for told := ""; told != "stopped"; {
 		told = muxtest.Within(t, "the first handler ends", e.Told)
