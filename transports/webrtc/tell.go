@@ -131,7 +131,7 @@ func (c *conn) tell() {
 		why := c.why
 		call = func() { sink.Ended(why.code, why.remote, why.err) }
 	}
-	more := len(c.accepted) > 0 || c.over && !c.told || c.canOpen
+	more := len(c.accepted) > 0 || c.over && !c.told || c.canOpen && c.why == nil
 	c.mu.Unlock()
 	if more {
 		c.news.look()
