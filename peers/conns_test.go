@@ -118,8 +118,7 @@ func TestAPeerHasAsManyConnectionsAsItMayHave(t *testing.T) {
 	_ = one.Owner.Control(&messages.StreamsChanged{Conn: one.Conn.ID})
 	w.arrives(bob)
 	three := next(t, "the third finds room, because the second carries nothing", w.sessions)
-	next(t, "the second makes room", two.gone)
-	if m, ok := lastOf[*messages.CloseConn](two); !ok || m.Code != connset.CodeSupplanted {
+	if m := closedWith(t, "the second makes room", two); m.Code != connset.CodeSupplanted {
 		t.Errorf("closed with %+v", m)
 	}
 	_ = three.Owner.Control(&messages.StreamsChanged{Conn: three.Conn.ID})
@@ -135,16 +134,19 @@ func TestAPeerHasAsManyConnectionsAsItMayHave(t *testing.T) {
 	until(t, "two are listed", func() bool { return len(w.conns()) == 2 })
 }
 
-// lastOf drains what a session got.
-func lastOf[M any](s *session) (last M, ok bool) {
+// closedWith waits for the end of a session and gives the code and the words that it was asked to
+// end with.
+func closedWith(t *testing.T, what string, s *session) *messages.CloseConn {
+	t.Helper()
+	next(t, what, s.gone)
 	for {
 		select {
 		case m := <-s.got:
-			if v, is := m.(M); is {
-				last, ok = v, true
+			if m, ok := m.(*messages.CloseConn); ok {
+				return m
 			}
 		default:
-			return last, ok
+			t.Fatalf("%s: nobody asked it to", what)
 		}
 	}
 }
@@ -165,8 +167,7 @@ func TestASpareConnectionIsSupplanted(t *testing.T) {
 	p.Reply.Answer(time.Millisecond)
 	_ = spare.Owner.Control(&messages.StreamsChanged{Conn: spare.Conn.ID})
 	_ = spare.Owner.Control(&messages.StreamsChanged{Conn: spare.Conn.ID, Quiet: time.Now()})
-	next(t, "the spare one goes", spare.gone)
-	if m, ok := lastOf[*messages.CloseConn](spare); !ok || m.Code != 0x1004 {
+	if m := closedWith(t, "the spare one goes", spare); m.Code != 0x1004 {
 		t.Errorf("closed with %+v", m)
 	}
 	until(t, "the older one is left", func() bool { cs := w.conns(); return len(cs) == 1 && cs[0] == old.Conn })
@@ -192,8 +193,7 @@ func TestTwoThatKeepTheRuleAgreeOnOne(t *testing.T) {
 		p.Reply.Answer(time.Millisecond)
 	}
 	_ = w.peers.Control(&messages.PeerIdentified{Peer: bob, Conn: inbound.Conn.ID, Protocols: []string{connset.Rule}})
-	next(t, "ours goes", outbound.gone)
-	if m, ok := lastOf[*messages.CloseConn](outbound); !ok || m.Code != connset.CodeSupplanted {
+	if m := closedWith(t, "ours goes", outbound); m.Code != connset.CodeSupplanted {
 		t.Errorf("closed with %+v", m)
 	}
 	until(t, "his is left", func() bool { cs := w.conns(); return len(cs) == 1 && cs[0] == inbound.Conn })
@@ -211,7 +211,7 @@ func TestHangingUpEndsEverything(t *testing.T) {
 	if a := next(t, "answered", again); a.v != fresh.Conn {
 		t.Errorf("answered with %v, %v", a.v, a.err)
 	}
-	if m, ok := lastOf[*messages.CloseConn](s); !ok || m.Code != 5 || m.Reason != "enough" {
+	if m := closedWith(t, "the old one goes", s); m.Code != 5 || m.Reason != "enough" {
 		t.Errorf("the old one was closed with %+v", m)
 	}
 

@@ -29,8 +29,7 @@ func (w *world) comes(peer identity.ID) *session {
 // wantEvicted demands that a connection ends to make room for a peer.
 func wantEvicted(t *testing.T, w *world, s *session, newcomer identity.ID) {
 	t.Helper()
-	next(t, "it makes room", s.gone)
-	if m, ok := lastOf[*messages.CloseConn](s); !ok || m.Code != connset.CodeEvicted {
+	if m := closedWith(t, "it makes room", s); m.Code != connset.CodeEvicted {
 		t.Errorf("closed with %+v", m)
 	}
 	e := w.event(messages.EventDisconnected, "subscribers hear why")
