@@ -202,6 +202,7 @@ func (c *cell) abandon(why error) {
 	c.dead = true
 	c.phase.Store(uint32(Abandoned))
 	c.rt.reaper.forget(c)
+	c.rt.lost(c) // before it can come back: see returned
 	x := c.seldom()
 	x.cause = why
 	watchers, done := x.watchers, x.done
@@ -216,7 +217,8 @@ func (c *cell) abandon(why error) {
 	for _, k := range children {
 		c.rt.adopt(k)
 	}
-	c.rt.abandon(c, why)
+	c.rt.graves.bury(c.rt, c, why)
+	c.rt.notify(Event{Kind: EventAbandoned, Path: c.path(), Actor: c.pol.Kind, Err: why})
 	c.release(why, true)
 	for _, k := range slices.Backward(children) {
 		k.stopNow()

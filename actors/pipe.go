@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -304,4 +305,16 @@ func OnEnd[M any](r Ref[M], f func(error)) (cancel func()) {
 		}
 	})
 	return func() { rep.Answer(struct{}{}) }
+}
+
+// OnAbandoned calls f, once, if the actor behind r is abandoned: stuck, or kept from running for so long,
+// and no Stopping reaches it even if it comes back. f gives back what nobody else would. It runs on any
+// goroutine, also beside the turn that is stuck, and must not block; if the actor is abandoned already,
+// right here. cancel makes it not be called: what the actor held is somebody else's.
+func OnAbandoned[M any](r Ref[M], f func()) (cancel func()) {
+	return OnEnd(r, func(err error) {
+		if errors.Is(err, ErrAbandoned) {
+			f()
+		}
+	})
 }

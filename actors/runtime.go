@@ -176,14 +176,13 @@ func (rt *Runtime) dropRoot(c *cell) {
 	}
 }
 
-func (rt *Runtime) abandon(c *cell, why error) {
-	rt.graves.bury(rt, c, why)
+// lost has Close wait for an abandoned actor. It is called with c.mu held.
+func (rt *Runtime) lost(c *cell) {
 	rt.mu.Lock()
+	defer rt.mu.Unlock()
 	rt.abandoned[c] = struct{}{}
 	delete(rt.orphans, c)
 	rt.dropRoot(c)
-	rt.mu.Unlock()
-	rt.notify(Event{Kind: EventAbandoned, Path: c.path(), Actor: c.pol.Kind, Err: why})
 }
 
 // returned notes that an abandoned actor came back from its handler.
