@@ -1,7 +1,6 @@
 package mux
 
 import (
-	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -209,11 +208,7 @@ func (s *Session) start(ctx actor.Context, now time.Time) {
 		}
 	})
 	both := conduit.Conduit{Raw: first.Secured.Raw, Muxed: first.Muxed}
-	actors.OnEnd(s.self, func(err error) {
-		if errors.Is(err, actors.ErrAbandoned) {
-			both.Abandon() // nobody else is going to
-		}
-	})
+	actors.OnAbandoned(s.self, both.Abandon)
 	ref := actors.Self[any](ctx)
 	if first.Muxed != nil {
 		n := newNativeMuxer(first.Muxed)

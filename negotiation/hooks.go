@@ -128,6 +128,7 @@ type checker struct {
 	job  Job
 	hook string // the one that is being asked
 	over bool
+	kept func() // see Job
 }
 
 type (
@@ -145,6 +146,7 @@ func (c *checker) Receive(ctx actor.Context) {
 	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
+		c.kept = c.job.abandoned(actors.Self[any](ctx))
 		timeout := c.cfg.Core.Timeout
 		if timeout <= 0 {
 			timeout = upgrade.DefaultTimeout
@@ -165,6 +167,7 @@ func (c *checker) Receive(ctx actor.Context) {
 			return
 		}
 		c.over = true
+		c.kept()
 		_ = c.job.To.Control(&messages.Upgraded{ID: c.job.ID, Link: c.link()})
 		ctx.Stop(ctx.Self())
 	case *lateHook:

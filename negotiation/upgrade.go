@@ -50,6 +50,16 @@ type Job struct {
 	Lease    messages.Lease            // nil: nothing is booked for the conduit
 }
 
+// abandoned lets go of the connection if the actor that has the job is abandoned. kept says that it is
+// somebody else's.
+func (j *Job) abandoned(self actors.Ref[any]) (kept func()) {
+	both, lease := conduit.Conduit{Raw: j.Conduit, Muxed: j.Muxed}, j.Lease
+	return actors.OnAbandoned(self, func() {
+		both.Abandon()
+		messages.Release(lease)
+	})
+}
+
 // Spec is how to spawn an upgrade. It owns its conduit until it has told To, once, what became
 // of it, and ends.
 func Spec(cfg Config, job Job) actors.Spec {
@@ -128,8 +138,9 @@ type upgrader struct {
 	credit bool // the conduit has our read credit
 	stage  upgrade.Stage
 	done   *upgrade.Done
-	failed error // why the upgrade is over; its last words are on their way
-	over   bool  // To has been told
+	failed error  // why the upgrade is over; its last words are on their way
+	over   bool   // To has been told
+	kept   func() // see Job
 
 	hook              string // the one that is being asked
 	asking            *actors.Task
@@ -196,6 +207,7 @@ func (u *upgrader) Receive(ctx actor.Context) {
 }
 
 func (u *upgrader) start(ctx actor.Context, now time.Time) error {
+	u.kept = u.job.abandoned(actors.Self[any](ctx))
 	cfg := u.cfg.Core
 	cfg.Expect = u.job.Expect
 	ends := u.job.Conduit.Endpoints()
@@ -322,6 +334,7 @@ func (u *upgrader) flushTLS() {
 func (u *upgrader) finish(ctx actor.Context) {
 	l := u.link()
 	u.over = true
+	u.kept()
 	_ = u.job.To.Control(&messages.Upgraded{ID: u.job.ID, Link: l})
 	ctx.Stop(ctx.Self())
 }

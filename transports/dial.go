@@ -160,6 +160,7 @@ func (d *dial) dial() {
 	run, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	self := d.self
+	actors.OnAbandoned(self, cancel)
 	d.t.Dial(run, d.cfg.Addr, d.cfg.Expect, func(c conduit.Conduit, err error) {
 		_ = self.Control(&connected{c: c, err: err})
 	})

@@ -196,3 +196,17 @@ func TestALinkWhoseOwnerHasGoneIsClosed(t *testing.T) {
 	_ = u.ref.Send(&messages.Upgraded{ID: 7, Link: l})
 	next(t, "closed", x.closed)
 }
+
+// TestADialThatIsAbandonedIsCancelled: the adapter's Dial is stuck, which it must not be.
+func TestADialThatIsAbandonedIsCancelled(t *testing.T) {
+	c := newCaller(t)
+	c.tr.hangs = make(chan struct{})
+	ref := c.dial()
+	d := next(t, "the adapter dials", c.tr.dials)
+	ref.Stop()
+	next(t, "cancelled", d.ctx.Done())
+	x := newWire()
+	d.done(conduit.Conduit{Raw: x}, nil)
+	next(t, "what comes of it all the same is closed", x.closed)
+	close(c.tr.hangs)
+}

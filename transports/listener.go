@@ -68,6 +68,7 @@ type listener struct {
 	self  actors.Ref[listenerMsg]
 	l     conduit.Listener
 	sink  *acceptSink
+	kept  func() // cancels the end of l that comes if this actor is abandoned
 	retry *actors.Timer
 	wait  time.Duration
 }
@@ -124,6 +125,10 @@ func (l *listener) bind(ctx actor.Context) {
 		return
 	}
 	l.l, l.sink, l.wait = got, sink, 0
+	rt := actors.RuntimeOf(ctx)
+	l.kept = actors.OnAbandoned(l.self, func() { // perhaps now: Listen may have taken long
+		rt.Pump("close listener "+want.String(), func() { _ = got.Close() }, nil)
+	})
 	actors.Publish(ctx, "error", "")
 	l.bound(ctx, got.Addr())
 }
@@ -146,6 +151,7 @@ func (l *listener) down(ctx actor.Context, err error) {
 
 func (l *listener) close() {
 	if l.l != nil {
+		l.kept()
 		_ = l.l.Close()
 		l.l, l.sink = nil, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/troupe-p2p/troupe/actors"
 	"github.com/troupe-p2p/troupe/messages"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 
@@ -189,4 +190,22 @@ func TestStoppingClosesWhatIsBound(t *testing.T) {
 	<-r.Done()
 	(&acceptSink{}).Accepted(conduit.Conduit{Raw: x}) // nobody is there
 	next(t, "what nobody takes is closed", x.closed)
+}
+
+// TestAListenerThatIsBoundTooLateIsClosed: its actor was abandoned in the adapter's Listen.
+func TestAListenerThatIsBoundTooLateIsClosed(t *testing.T) {
+	l := newLobby(t)
+	l.tr.hangs = make(chan struct{})
+	l.listen(any0)
+	bound := next(t, "the adapter listens", l.tr.listens)
+	abandoned := make(chan actors.Event, 8)
+	l.rt.OnEvent(func(e actors.Event) {
+		if e.Kind == actors.EventAbandoned {
+			abandoned <- e
+		}
+	})
+	l.ref.Stop()
+	next(t, "abandonment", abandoned)
+	close(l.tr.hangs)
+	next(t, "the listener is closed", bound.closed)
 }

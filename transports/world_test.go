@@ -84,8 +84,9 @@ type played struct {
 	dials   chan *playedDial
 
 	mu    sync.Mutex
-	fault error // of Listen
-	bug   bool  // Listen panics
+	fault error         // of Listen
+	bug   bool          // Listen panics
+	hangs chan struct{} // Listen and Dial wait for it, if it is there
 	port  string
 }
 
@@ -118,6 +119,7 @@ func (p *played) CanListen(a ma.Multiaddr) bool { return a[0].Code() == ma.P_IP4
 
 func (p *played) Dial(ctx context.Context, a ma.Multiaddr, _ identity.ID, done func(conduit.Conduit, error)) {
 	p.dials <- &playedDial{ctx, a, done}
+	p.hang()
 }
 
 func (p *played) Listen(a ma.Multiaddr, sink conduit.AcceptSink) (conduit.Listener, error) {
@@ -134,7 +136,14 @@ func (p *played) Listen(a ma.Multiaddr, sink conduit.AcceptSink) (conduit.Listen
 		l.at = ma.StringCast(p.port)
 	}
 	p.listens <- l
+	p.hang()
 	return l, nil
+}
+
+func (p *played) hang() {
+	if p.hangs != nil {
+		<-p.hangs
+	}
 }
 
 func (l *playedListener) Addr() ma.Multiaddr { return l.at }
