@@ -108,16 +108,13 @@ func (t *teller) failed(pe *actors.PanicError) {
 	c.news.mu.Unlock()
 }
 
-// tell lets the connection's owner know one thing, and comes again if there is more.
+// tell lets the connection's owner know one thing, and comes again until there is nothing.
 func (c *conn) tell() {
 	c.mu.Lock()
 	sink := c.sink
-	if sink == nil {
-		c.mu.Unlock()
-		return
-	}
 	var call func()
 	switch {
+	case sink == nil:
 	case len(c.accepted) > 0:
 		s := c.accepted[0]
 		c.accepted = c.accepted[1:]
@@ -131,12 +128,9 @@ func (c *conn) tell() {
 		why := c.why
 		call = func() { sink.Ended(why.code, why.remote, why.err) }
 	}
-	more := len(c.accepted) > 0 || c.over && !c.told || c.canOpen && c.why == nil
 	c.mu.Unlock()
-	if more {
-		c.news.look()
-	}
 	if call != nil {
+		c.news.look()
 		call()
 	}
 }
