@@ -1,12 +1,8 @@
 package tcp
 
 import (
-	"net"
-
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
-
-	"github.com/troupe-p2p/troupe/addrs"
 )
 
 // isTCP reports whether a is an IP address and a port, and nothing more: what follows a TCP port
@@ -25,14 +21,4 @@ func dialArgs(a ma.Multiaddr) (network, address string, err error) {
 		return "", "", ErrAddress
 	}
 	return manet.DialArgs(a)
-}
-
-// fromNet is the multiaddr of one end of a socket.
-func fromNet(a net.Addr) (ma.Multiaddr, error) {
-	if t, ok := a.(*net.TCPAddr); ok {
-		if m := addrs.FromAddrPort("tcp", t.AddrPort()); m != nil {
-			return m, nil
-		}
-	}
-	return manet.FromNetAddr(a)
 }

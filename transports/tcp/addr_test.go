@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/troupe-p2p/troupe/addrs"
 )
 
 func TestAddressesAreTranslatedBothWays(t *testing.T) {
@@ -26,16 +28,9 @@ func TestAddressesAreTranslatedBothWays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := fromNet(na); err != nil || !back.Equal(a) {
+		if back, err := addrs.FromNetAddr(na); err != nil || !back.Equal(a) {
 			t.Errorf("%s came back as %s, %v", a, back, err)
 		}
-	}
-}
-
-func TestAnIPv4PeerOfADualStackSocketIsIPv4(t *testing.T) {
-	a, err := fromNet(&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 7})
-	if err != nil || a.String() != "/ip4/192.0.2.1/tcp/7" {
-		t.Errorf("got %v, %v", a, err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 
@@ -41,7 +42,7 @@ func deafListener(t *testing.T) ma.Multiaddr {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	a, err := fromNet(c.RemoteAddr())
+	a, err := addrs.FromNetAddr(c.RemoteAddr())
 	if err != nil {
 		t.Fatal(err)
 	}

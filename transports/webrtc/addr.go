@@ -9,6 +9,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/multiformats/go-multibase"
+
+	"github.com/troupe-p2p/troupe/addrs"
 )
 
 // split takes an address apart: how many components go before the certhashes, and whether it is one of
@@ -70,7 +72,7 @@ var direct = ma.StringCast("/webrtc-direct")
 
 // fromNet is the multiaddr of one end of a connection.
 func fromNet(a netip.AddrPort) (ma.Multiaddr, error) {
-	m, err := manet.FromNetAddr(net.UDPAddrFromAddrPort(netip.AddrPortFrom(a.Addr().Unmap(), a.Port())))
+	m, err := addrs.FromNetAddr(net.UDPAddrFromAddrPort(a))
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	ma "github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/troupe-p2p/troupe/addrs"
 )
@@ -111,7 +110,7 @@ func plainSuffix(secure bool) ma.Multiaddr {
 
 // endpoint is the multiaddr of one end of a socket.
 func endpoint(a net.Addr, suffix ma.Multiaddr) (ma.Multiaddr, error) {
-	m, err := manet.FromNetAddr(a)
+	m, err := addrs.FromNetAddr(a)
 	if err != nil {
 		return nil, err
 	}
