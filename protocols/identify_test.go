@@ -296,6 +296,7 @@ func TestPushesOfOnePeerAreLimited(t *testing.T) {
 			t.Errorf("five seconds later: %v", err)
 		}
 		pass(2 * time.Minute)
+		synctest.Wait() // the pings that are due in this moment, too
 		if n := buf.Live() - before; n != 0 {
 			t.Errorf("%d buffers were not given back", n)
 		}
