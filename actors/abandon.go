@@ -202,7 +202,6 @@ func (c *cell) abandon(why error) {
 	c.dead = true
 	c.phase.Store(uint32(Abandoned))
 	c.rt.reaper.forget(c)
-	c.rt.lost(c) // before it can come back: see returned
 	x := c.seldom()
 	x.cause = why
 	watchers, done := x.watchers, x.done
@@ -210,13 +209,13 @@ func (c *cell) abandon(why error) {
 	for _, k := range c.x.kids.all() {
 		if k.at() >= Ended {
 			c.x.kids.remove(k)
+		} else {
+			c.rt.adopt(k)
 		}
 	}
+	c.rt.lost(c) // before it can come back: see returned
 	c.mu.Unlock()
 	children := c.childrenInOrder()
-	for _, k := range children {
-		c.rt.adopt(k)
-	}
 	c.rt.graves.bury(c.rt, c, why)
 	c.rt.notify(Event{Kind: EventAbandoned, Path: c.path(), Actor: c.pol.Kind, Err: why})
 	c.release(why, true)
