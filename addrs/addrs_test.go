@@ -2,7 +2,6 @@ package addrs
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -326,25 +325,6 @@ func TestSocketAddressesComeBack(t *testing.T) {
 	for _, a := range []ma.Multiaddr{FromAddrPort("sctp", netip.MustParseAddrPort("1.2.3.4:5")), FromAddrPort("tcp", netip.AddrPort{}), FromAddrPort("tcp", bad)} {
 		if a != nil {
 			t.Errorf("not a socket, and yet %v", a)
-		}
-	}
-}
-
-func TestNetAddrs(t *testing.T) {
-	for want, a := range map[string]net.Addr{
-		"/ip4/192.0.2.1/tcp/7":            &net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 7}, // of a dual-stack socket
-		"/ip4/192.0.2.1/udp/7":            &net.UDPAddr{IP: net.ParseIP("192.0.2.1"), Port: 7},
-		"/ip6zone/eth0/ip6/fe80::1/udp/7": &net.UDPAddr{IP: net.ParseIP("fe80::1"), Port: 7, Zone: "eth0"},
-		"/ip6/::/tcp/0":                   &net.TCPAddr{IP: net.IPv6unspecified},
-		"/unix/tmp/x":                     &net.UnixAddr{Net: "unix", Name: "/tmp/x"},
-	} {
-		if got, err := FromNetAddr(a); err != nil || !got.Equal(addr(t, want)) {
-			t.Errorf("%v: %v, %v, want %s", a, got, err, want)
-		}
-	}
-	for _, a := range []net.Addr{nil, &net.TCPAddr{}, &net.IPAddr{}} {
-		if got, err := FromNetAddr(a); err == nil {
-			t.Errorf("%v: %v", a, got)
 		}
 	}
 }

@@ -1,11 +1,9 @@
 package addrs
 
 import (
-	"net"
 	"net/netip"
 
 	ma "github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // host returns the index of the component that names the machine (of the relay, if the address is
@@ -160,20 +158,4 @@ func PrefixOf(a ma.Multiaddr) (netip.Prefix, bool) {
 		return netip.Prefix{}, false
 	}
 	return LimitPrefix(ip), true
-}
-
-// FromNetAddr makes the address of what package net has bound or reached: IP and port of TCP or UDP, or
-// whatever go-multiaddr knows besides.
-func FromNetAddr(a net.Addr) (ma.Multiaddr, error) {
-	var m ma.Multiaddr
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		m = FromAddrPort("tcp", a.AddrPort())
-	case *net.UDPAddr:
-		m = FromAddrPort("udp", a.AddrPort())
-	}
-	if m == nil {
-		return manet.FromNetAddr(a)
-	}
-	return m, nil
 }

@@ -6,7 +6,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
-	"github.com/troupe-p2p/troupe/addrs"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // isQUIC reports whether a is an IP address, a UDP port and quic-v1, and nothing more: what follows
@@ -37,7 +37,7 @@ var quicV1 = ma.StringCast("/quic-v1")
 
 // fromNet is the multiaddr of one end of a connection.
 func fromNet(a net.Addr) (ma.Multiaddr, error) {
-	m, err := addrs.FromNetAddr(a)
+	m, err := sockets.FromNetAddr(a)
 	if err != nil {
 		return nil, err
 	}

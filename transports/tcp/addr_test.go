@@ -7,7 +7,7 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/troupe-p2p/troupe/addrs"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 func TestAddressesAreTranslatedBothWays(t *testing.T) {
@@ -28,7 +28,7 @@ func TestAddressesAreTranslatedBothWays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := addrs.FromNetAddr(na); err != nil || !back.Equal(a) {
+		if back, err := sockets.FromNetAddr(na); err != nil || !back.Equal(a) {
 			t.Errorf("%s came back as %s, %v", a, back, err)
 		}
 	}

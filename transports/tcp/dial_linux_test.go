@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/testkit/transporttest"
 	"github.com/troupe-p2p/troupe/transports/conduit"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -42,7 +42,7 @@ func deafListener(t *testing.T) ma.Multiaddr {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	a, err := addrs.FromNetAddr(c.RemoteAddr())
+	a, err := sockets.FromNetAddr(c.RemoteAddr())
 	if err != nil {
 		t.Fatal(err)
 	}

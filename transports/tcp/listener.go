@@ -3,7 +3,6 @@ package tcp
 import (
 	"net"
 
-	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
 	"github.com/troupe-p2p/troupe/transports/internal/sockets"
@@ -33,7 +32,7 @@ func (t *Transport) listen(a ma.Multiaddr, sink conduit.AcceptSink) (*listener, 
 	if err != nil {
 		return nil, fail(o, "listen on", a, err)
 	}
-	addr, err := addrs.FromNetAddr(seat.Addr())
+	addr, err := sockets.FromNetAddr(seat.Addr())
 	if err != nil {
 		_ = seat.Close()
 		return nil, fail(fault.Local, "listen on", a, err)

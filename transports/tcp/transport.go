@@ -5,7 +5,6 @@ import (
 	"net"
 
 	"github.com/troupe-p2p/troupe/actors"
-	"github.com/troupe-p2p/troupe/addrs"
 	"github.com/troupe-p2p/troupe/identity"
 	"github.com/troupe-p2p/troupe/transports/conduit"
 	"github.com/troupe-p2p/troupe/transports/internal/fault"
@@ -79,9 +78,9 @@ func (t *Transport) dial(ctx context.Context, a ma.Multiaddr) (conduit.Raw, erro
 // conduit makes a conduit of nc, or closes it. local is nc's own address if that is known.
 // Nagle's delay is off: package net turns it off for every TCP connection.
 func (t *Transport) conduit(nc *net.TCPConn, local ma.Multiaddr, dir conduit.Direction) (*sockets.Conn, error) {
-	remote, err := addrs.FromNetAddr(nc.RemoteAddr())
+	remote, err := sockets.FromNetAddr(nc.RemoteAddr())
 	if err == nil && local == nil {
-		local, err = addrs.FromNetAddr(nc.LocalAddr())
+		local, err = sockets.FromNetAddr(nc.LocalAddr())
 	}
 	if err != nil {
 		_ = nc.Close()

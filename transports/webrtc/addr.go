@@ -10,7 +10,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/multiformats/go-multibase"
 
-	"github.com/troupe-p2p/troupe/addrs"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // split takes an address apart: how many components go before the certhashes, and whether it is one of
@@ -72,7 +72,7 @@ var direct = ma.StringCast("/webrtc-direct")
 
 // fromNet is the multiaddr of one end of a connection.
 func fromNet(a netip.AddrPort) (ma.Multiaddr, error) {
-	m, err := addrs.FromNetAddr(net.UDPAddrFromAddrPort(a))
+	m, err := sockets.FromNetAddr(net.UDPAddrFromAddrPort(a))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/troupe-p2p/troupe/addrs"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // ErrAddress: the address is not one of WebSocket over TCP.
@@ -110,7 +111,7 @@ func plainSuffix(secure bool) ma.Multiaddr {
 
 // endpoint is the multiaddr of one end of a socket.
 func endpoint(a net.Addr, suffix ma.Multiaddr) (ma.Multiaddr, error) {
-	m, err := addrs.FromNetAddr(a)
+	m, err := sockets.FromNetAddr(a)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/multiformats/go-multibase"
 
-	"github.com/troupe-p2p/troupe/addrs"
+	"github.com/troupe-p2p/troupe/transports/internal/sockets"
 )
 
 // maxHashes bounds the certificate hashes of an address: servers announce two, or three for a while.
@@ -60,7 +60,7 @@ var overQUIC = ma.StringCast("/quic-v1/webtransport")
 
 // fromNet is the multiaddr of one end of a connection.
 func fromNet(a net.Addr) (ma.Multiaddr, error) {
-	m, err := addrs.FromNetAddr(a)
+	m, err := sockets.FromNetAddr(a)
 	if err != nil {
 		return nil, err
 	}
