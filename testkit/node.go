@@ -2,8 +2,10 @@ package testkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -98,12 +100,27 @@ func (w *World) Nodes(prefix string, n int, setup ...func(*troupe.System)) (out 
 	return out
 }
 
-// FullMesh connects every pair.
+// meshTries is how often FullMesh dials, and meshPause how long it waits in between: longer than a node
+// keeps away from an address that has failed once.
+const (
+	meshTries = 3
+	meshPause = 10 * time.Second
+)
+
+// FullMesh connects every pair. A dial that got no answer is tried again, twice: where packets are lost,
+// its time may be over before one comes through. Any other failure is the test's.
 func (w *World) FullMesh(nodes []*Node) {
 	w.t.Helper()
 	for i, a := range nodes {
 		for _, b := range nodes[i+1:] {
-			a.Connect(b)
+			err := a.TryConnect(b)
+			for tries := 1; tries < meshTries && errors.Is(err, os.ErrDeadlineExceeded); tries++ {
+				w.Sim.Sleep(meshPause)
+				err = a.TryConnect(b)
+			}
+			if err != nil {
+				w.t.Fatalf("%s dials %s: %v\n%s", a.name, b.name, err, w)
+			}
 		}
 	}
 }

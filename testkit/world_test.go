@@ -13,19 +13,16 @@ import (
 // network are cut off, actors are killed and single packets go astray.
 func everything(w *testkit.World) {
 	const long = 2 * time.Minute
-	links := simnet.Link{
+	w.SetLinks(simnet.Link{
 		Latency:   time.Duration(w.Rand(80)) * time.Millisecond,
 		Jitter:    time.Duration(w.Rand(20)) * time.Millisecond,
 		Bandwidth: 100_000 + w.Rand(2_000_000),
-	}
-	loss := float64(w.Rand(20)) / 1000
-	w.SetLinks(links)
+		Loss:      float64(w.Rand(20)) / 1000,
+	})
 	nodes := w.Nodes("n", 10, w.Serve)
 	some := func() *testkit.Node { return nodes[w.Rand(len(nodes))] }
 	when := func() time.Duration { return time.Duration(w.Rand(int(long))) }
 	w.FullMesh(nodes)
-	links.Loss = loss // from here on: a dial whose first three tries are lost is over by its five seconds
-	w.SetLinks(links)
 
 	traffic := make([]*testkit.Traffic, 20)
 	for i := range traffic {
